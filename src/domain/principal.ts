@@ -1,0 +1,12 @@
+/** Roles a caller can prove. A service acts for itself, not for a person. */
+export const PRINCIPAL_ROLES = ["user", "admin", "service"] as const;
+
+/** What a caller may do. */
+export type PrincipalRole = (typeof PRINCIPAL_ROLES)[number];
+
+/** Who is calling. */
+export interface Principal {
+  /** The caller's user id, or the name of a service. */
+  readonly id: string;
+  readonly role: PrincipalRole;
+}

@@ -1,0 +1,17 @@
+import type { Message } from "@bufbuild/protobuf";
+import type { handleBidiStreamingCall } from "@grpc/grpc-js";
+import { CallContext } from "./call-context.ts";
+import { receiveRequests } from "./request-stream.ts";
+import { sendResponses } from "./response-stream.ts";
+import type { MethodOf, Serving } from "./serving.ts";
+
+/** Serves an async generator over an async iterable of requests as a bidirectional method. */
+export function serveBidiStreaming(
+  { method, impl }: MethodOf<"bidi_streaming">,
+  { encode, live }: Serving,
+): handleBidiStreamingCall<Message, Buffer> {
+  return (call) => {
+    const context = new CallContext(method, call);
+    void sendResponses(call, context, impl(receiveRequests(call, context), context), encode, live);
+  };
+}

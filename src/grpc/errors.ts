@@ -1,0 +1,55 @@
+/** The client called the call off, or its connection broke. */
+export class CallCancelledError extends Error {
+  override readonly name = "CallCancelledError";
+
+  constructor() {
+    super("the call was cancelled");
+  }
+}
+
+/** The call's time ran out, or so nearly that starting it would be in vain. */
+export class DeadlineExceededError extends Error {
+  override readonly name = "DeadlineExceededError";
+
+  constructor() {
+    super("deadline exceeded");
+  }
+}
+
+/** The server is about to stop; another replica can take the call. */
+export class ServerStoppingError extends Error {
+  override readonly name = "ServerStoppingError";
+
+  constructor() {
+    super("the server is stopping");
+  }
+}
+
+/** A client stream ended with other messages than its client meant to send. */
+export class IncompleteStreamError extends Error {
+  override readonly name = "IncompleteStreamError";
+
+  /** `fact` says what was seen, for the client. */
+  constructor(fact: string) {
+    super(fact);
+  }
+}
+
+/** The caller proved no identity. Says never why, so that guessing teaches nothing. */
+export class UnauthenticatedError extends Error {
+  override readonly name = "UnauthenticatedError";
+
+  constructor() {
+    super("a valid bearer token is required");
+  }
+}
+
+/** The caller is known, and may not do this. */
+export class PermissionDeniedError extends Error {
+  override readonly name = "PermissionDeniedError";
+
+  /** `requirement` says who may, for the client. */
+  constructor(requirement: string) {
+    super(requirement);
+  }
+}

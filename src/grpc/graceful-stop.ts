@@ -1,0 +1,48 @@
+import { setTimeout } from "node:timers/promises";
+import type { Server } from "@grpc/grpc-js";
+import { ServerStoppingError } from "./errors.ts";
+import type { Health } from "./health.ts";
+import type { LiveStreams } from "./live-streams.ts";
+
+/** What has a part in a graceful stop. */
+export interface StoppableParts {
+  readonly server: Server;
+  readonly health: Health;
+  readonly live: LiveStreams;
+  /** Ends the calls that are open. */
+  endCalls(reason: Error): void;
+}
+
+/** How long a stop takes. */
+export interface StopTimes {
+  /** Milliseconds between the news that the server stops and the end of its listening: load balancers need them. */
+  readonly delayMs: number;
+  /** Milliseconds that open calls then have to finish. */
+  readonly timeoutMs: number;
+}
+
+/** How long the statuses of calls that outstayed the stop have to reach their clients, in milliseconds. */
+const LAST_WORDS_MS = 250;
+
+/**
+ * Stops a server so that no client sees an error that a retry would not mend: says NOT_SERVING, waits, stops
+ * listening and tells every connection to go away (GOAWAY), ends live streams with UNAVAILABLE, lets other calls finish,
+ * ends those that do not in time with UNAVAILABLE too, and closes what is left.
+ */
+export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
+  const { server, health, live } = parts;
+  health.set("NOT_SERVING");
+  await setTimeout(delayMs);
+
+  const closed = new Promise<boolean>((resolve) => server.tryShutdown(() => resolve(true)));
+  live.stop(new ServerStoppingError());
+  if (await Promise.race([closed, elapsed(timeoutMs)])) return;
+
+  parts.endCalls(new ServerStoppingError());
+  if (await Promise.race([closed, elapsed(LAST_WORDS_MS)])) return;
+  server.forceShutdown();
+}
+
+function elapsed(ms: number): Promise<false> {
+  return setTimeout(ms, false as const, { ref: false });
+}

@@ -1,0 +1,60 @@
+import { once } from "node:events";
+import type { Message } from "@bufbuild/protobuf";
+import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
+import type { CallContext } from "./call-context.ts";
+import { toFailure } from "./failure.ts";
+import type { LiveStream, LiveStreams } from "./live-streams.ts";
+
+/** The sending half of a call whose response is a stream. */
+export type ResponseStream = ServerWritableStream<Message, Buffer> | ServerDuplexStream<Message, Buffer>;
+
+/**
+ * Sends what a handler yields, no faster than the client reads, and then its status. A handler of a stream without a
+ * deadline is called off when the server stops.
+ */
+export async function sendResponses<T>(
+  call: ResponseStream,
+  context: CallContext,
+  responses: AsyncIterable<T>,
+  encode: (response: T) => Buffer,
+  live: LiveStreams | undefined,
+): Promise<void> {
+  const stream: LiveStream = {
+    stop(reason) {
+      context.abort(reason);
+      fail(call, context, reason);
+    },
+  };
+  live?.add(stream);
+  try {
+    await pump(call, context, responses, encode);
+    call.end(context.takeTrailers());
+  } catch (error) {
+    fail(call, context, error);
+  } finally {
+    live?.delete(stream);
+  }
+}
+
+async function pump<T>(
+  call: ResponseStream,
+  context: CallContext,
+  responses: AsyncIterable<T>,
+  encode: (response: T) => Buffer,
+): Promise<void> {
+  let headersSent = false;
+  for await (const response of responses) {
+    context.throwIfEnded();
+    if (!headersSent) context.sendHeaders();
+    headersSent = true;
+    if (!call.write(encode(response))) await once(call, "drain", { signal: context.signal });
+  }
+  context.throwIfEnded();
+  if (!headersSent) context.sendHeaders();
+}
+
+function fail(call: ResponseStream, context: CallContext, error: unknown): void {
+  if (call.cancelled || call.writableEnded) return;
+  // grpc-js's way to end a response stream with a status; destroying the stream would send none.
+  call.emit("error", toFailure(error, context));
+}

@@ -1,0 +1,125 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
+import { Metadata, type ServerInterceptingCallInterface, type StatusObject, status } from "@grpc/grpc-js";
+import { EmailTakenError, InvalidInputError, TooManyUsersError, UserNotFoundError } from "../domain/errors.ts";
+import { BadRequestSchema, ErrorInfoSchema, ResourceInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+import {
+  CallCancelledError,
+  DeadlineExceededError,
+  IncompleteStreamError,
+  PermissionDeniedError,
+  ServerStoppingError,
+  UnauthenticatedError,
+} from "./errors.ts";
+
+/** How a call ends, as grpc-js takes it from interceptors. */
+export type CallStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
+
+/** What an error says to the caller. */
+interface Answer {
+  readonly code: status;
+  /** Stable identifier of the kind of error (ErrorInfo.reason), in UPPER_SNAKE_CASE. */
+  readonly reason: string;
+  readonly message: string;
+  /** Facts for programs (ErrorInfo.metadata). */
+  readonly facts?: Record<string, string>;
+  readonly details?: readonly Any[];
+}
+
+const ERROR_DOMAIN = "user.v1";
+/** Trailing metadata that holds a serialised google.rpc.Status. */
+const DETAILS_KEY = "grpc-status-details-bin";
+const USER_TYPE = "user.v1.User";
+
+/** The one place where errors become statuses. An error that no row knows is our fault, and says nothing. */
+const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
+  when(InvalidInputError, ({ violations }) => ({
+    code: status.INVALID_ARGUMENT,
+    reason: "INVALID_REQUEST",
+    message: `invalid request: ${violations.map(({ field, description }) => `${field} ${description}`).join("; ")}`,
+    details: [detail(BadRequestSchema, { fieldViolations: violations.map((violation) => ({ ...violation })) })],
+  })),
+  when(UserNotFoundError, ({ id, message }) => ({
+    code: status.NOT_FOUND,
+    reason: "USER_NOT_FOUND",
+    message,
+    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: id, description: message })],
+  })),
+  when(EmailTakenError, ({ index, message }) => ({
+    code: status.ALREADY_EXISTS,
+    reason: "EMAIL_TAKEN",
+    message: `messages[${index}].email: ${message}`,
+    facts: { field: `messages[${index}].email` },
+    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, description: message })],
+  })),
+  when(TooManyUsersError, ({ limit, message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "TOO_MANY_USERS",
+    message: `${message}: at most ${limit} are allowed`,
+    facts: { limit: String(limit) },
+  })),
+  when(IncompleteStreamError, ({ message }) => ({ code: status.DATA_LOSS, reason: "STREAM_INCOMPLETE", message })),
+  when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
+  when(PermissionDeniedError, ({ message }) => ({
+    code: status.PERMISSION_DENIED,
+    reason: "CALLER_NOT_ALLOWED",
+    message,
+  })),
+  when(DeadlineExceededError, ({ message }) => ({
+    code: status.DEADLINE_EXCEEDED,
+    reason: "DEADLINE_EXCEEDED",
+    message,
+  })),
+  when(CallCancelledError, ({ message }) => ({ code: status.CANCELLED, reason: "CANCELLED", message })),
+  when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
+];
+
+const INTERNAL: Answer = { code: status.INTERNAL, reason: "INTERNAL", message: "internal error" };
+
+/** What lies behind an INTERNAL status, by the status's metadata, which grpc-js hands on as it is. */
+const causes = new WeakMap<Metadata, unknown>();
+
+/** The status that tells the caller of an error. An error not meant for callers becomes INTERNAL, and its cause. */
+export function toStatus(error: unknown): StatusObject {
+  for (const answerTo of ANSWERS) {
+    const answer = answerTo(error);
+    if (answer !== undefined) return toStatusObject(answer);
+  }
+  const internal = toStatusObject(INTERNAL);
+  causes.set(internal.metadata, error);
+  return internal;
+}
+
+/** The error that a status hides from the caller, for the log; undefined if it hides none. */
+export function causeOf({ metadata }: CallStatus): unknown {
+  return metadata ? causes.get(metadata) : undefined;
+}
+
+/** The status itself, or for an error that someone else made without details one with an ErrorInfo named by its code. */
+export function withErrorInfo(given: CallStatus): CallStatus {
+  if (given.code === status.OK || (given.metadata?.get(DETAILS_KEY).length ?? 0) > 0) return given;
+  const named = toStatusObject({ code: given.code, reason: status[given.code] ?? "UNKNOWN", message: given.details });
+  if (given.metadata) named.metadata.merge(given.metadata);
+  return named;
+}
+
+function toStatusObject({ code, reason, message, facts = {}, details = [] }: Answer): StatusObject {
+  const text = message.toWellFormed();
+  const info = detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: facts });
+  const rich = create(StatusSchema, { code, message: text, details: [info, ...details] });
+  const metadata = new Metadata();
+  metadata.set(DETAILS_KEY, Buffer.from(toBinary(StatusSchema, rich)));
+  return { code, details: text, metadata };
+}
+
+function detail<S extends DescMessage>(schema: S, value: MessageInitShape<S>): Any {
+  return anyPack(schema, create(schema, value));
+}
+
+function when<E extends Error>(
+  type: new (...args: never[]) => E,
+  answer: (error: E) => Answer,
+): (error: unknown) => Answer | undefined {
+  return (error) => (error instanceof type ? answer(error) : undefined);
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from "node:crypto";
+import { Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { keepRecord } from "../grpc/call-record.ts";
+import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status.ts";
+import { PassThrough } from "./pass-through.ts";
+
+/** What is known of a call when it has ended. Holds nothing personal but what a cause may say. */
+export interface EndedCall {
+  /** The path of the method, such as `/user.v1.UserService/GetUser`. */
+  readonly path: string;
+  readonly code: status;
+  /** Milliseconds from the arrival of the metadata to the end. */
+  readonly durationMs: number;
+  readonly requestId: string;
+  /** The trace that the caller belongs to (W3C Trace Context), if it named one. */
+  readonly traceId: string | undefined;
+  /** The error behind an INTERNAL status; undefined otherwise. */
+  readonly cause: unknown;
+}
+
+/** Is told of every call that has ended, once, whatever ended it. Must not throw. */
+export type CallSubscriber = (ended: EndedCall) => void;
+
+/** Metadata, in both directions, that holds the request id. */
+export const REQUEST_ID = "x-request-id";
+
+const ACCEPTED_REQUEST_ID = /^[\w.:-]{1,128}$/;
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
+
+/**
+ * A client gives up by its own clock, and its reset may overtake the server's timer by about as long as the metadata took.
+ * A call cancelled in the last milliseconds before its deadline counts as expired.
+ */
+const CLOCK_LEAD_MS = 20;
+
+/**
+ * Sees every call begin and end. Gives it the request id that the client sent, or a new one, and tells the subscribers
+ * when it ends. Nearest to the wire, so that a call that another interceptor refuses is seen as well, and every status
+ * leaves through it with an ErrorInfo and the request id.
+ */
+export function createObserve(subscribers: readonly CallSubscriber[]): ServerInterceptor {
+  return ({ path }, call) => new ObservedCall(call, path, subscribers);
+}
+
+class ObservedCall extends PassThrough {
+  readonly #path: string;
+  readonly #subscribers: readonly CallSubscriber[];
+  readonly #start = performance.now();
+  #requestId = "";
+  #traceId: string | undefined;
+  #headersSent = false;
+  #ended = false;
+
+  constructor(outer: PassThrough["outer"], path: string, subscribers: readonly CallSubscriber[]) {
+    super(outer);
+    this.#path = path;
+    this.#subscribers = subscribers;
+    // grpc-js ends some calls by itself: at the client's deadline, or for a frame that it cannot decode. It does so by
+    // calling sendStatus of the outermost call, past all interceptors; this is how such a status is seen.
+    const send = outer.sendStatus;
+    outer.sendStatus = (given) => send.call(outer, this.#ended ? given : this.#end(given));
+  }
+
+  override onReceiveMetadata(metadata: Metadata): void {
+    const [sent] = metadata.get(REQUEST_ID);
+    this.#requestId = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent) ? sent : randomUUID();
+    const [traceparent] = metadata.get("traceparent");
+    if (typeof traceparent === "string") this.#traceId = TRACEPARENT.exec(traceparent)?.[1];
+    keepRecord(metadata, { requestId: this.#requestId });
+    super.onReceiveMetadata(metadata);
+  }
+
+  override sendMetadata(metadata: Metadata): void {
+    if (this.#ended || this.#headersSent) return;
+    this.#headersSent = true;
+    metadata.set(REQUEST_ID, this.#requestId);
+    super.sendMetadata(metadata);
+  }
+
+  override sendMessage(message: unknown, done: () => void): void {
+    if (this.#ended) return;
+    if (!this.#headersSent) this.sendMetadata(new Metadata());
+    super.sendMessage(message, done);
+  }
+
+  override sendStatus(given: CallStatus): void {
+    if (!this.#ended) super.sendStatus(given);
+  }
+
+  override onCancel(): void {
+    if (!this.#ended) {
+      const expired = Date.now() >= Number(this.outer.getDeadline()) - CLOCK_LEAD_MS;
+      this.#publish(expired ? status.DEADLINE_EXCEEDED : status.CANCELLED, undefined);
+    }
+    super.onCancel();
+  }
+
+  /** Publishes the end, and returns the status as it is to leave. */
+  #end(given: CallStatus): CallStatus {
+    this.#publish(given.code, causeOf(given));
+    const complete = withErrorInfo(given);
+    if (this.#headersSent) return complete;
+    const metadata = complete.metadata ?? new Metadata();
+    metadata.set(REQUEST_ID, this.#requestId);
+    return { ...complete, metadata };
+  }
+
+  #publish(code: status, cause: unknown): void {
+    this.#ended = true;
+    const durationMs = performance.now() - this.#start;
+    const ended: EndedCall = {
+      path: this.#path,
+      code,
+      durationMs,
+      requestId: this.#requestId,
+      traceId: this.#traceId,
+      cause,
+    };
+    for (const subscriber of this.#subscribers) subscriber(ended);
+  }
+}

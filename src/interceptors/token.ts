@@ -1,0 +1,107 @@
+import { type CryptoKey, errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
+import { PRINCIPAL_ROLES, type Principal, type PrincipalRole } from "../domain/principal.ts";
+import { UnauthenticatedError } from "../grpc/errors.ts";
+
+/** Which tokens are believed. */
+export interface TokenOptions {
+  /** The key of their HMAC (HS256), at least 32 bytes. */
+  readonly secret: Uint8Array;
+  /** The `iss` claim that they must have; undefined for any. */
+  readonly issuer?: string | undefined;
+  /** The `aud` claim that they must have; undefined for any. */
+  readonly audience?: string | undefined;
+}
+
+/** How many verified tokens are remembered. */
+const CACHE_SIZE = 10_000;
+/** Longer tokens are refused unread. */
+const MAX_TOKEN_LENGTH = 8192;
+
+/**
+ * Verifies JSON Web Tokens (RFC 7519): HS256, with `exp` and `sub`, and a `role` of user, admin or service, where none
+ * means user. Remembers the tokens it has verified until they expire, because verifying costs as much as a whole call.
+ */
+export class TokenVerifier {
+  readonly #options: TokenOptions;
+  /** In the order of insertion; the oldest entry leaves first. */
+  readonly #cache = new Map<string, { readonly principal: Principal; readonly expiresAtMs: number }>();
+  #key: Promise<CryptoKey> | undefined;
+
+  constructor(options: TokenOptions) {
+    this.#options = options;
+  }
+
+  /** The principal of a token that was verified before and has not expired; undefined for any other. */
+  remembered(token: string): Principal | undefined {
+    const entry = this.#cache.get(token);
+    if (entry === undefined) return undefined;
+    if (entry.expiresAtMs > Date.now()) return entry.principal;
+    this.#cache.delete(token);
+    return undefined;
+  }
+
+  /**
+   * The principal whom a token proves.
+   *
+   * @throws UnauthenticatedError if it proves none.
+   */
+  async verify(token: string): Promise<Principal> {
+    if (token.length > MAX_TOKEN_LENGTH) throw new UnauthenticatedError();
+    this.#key ??= importKey(this.#options.secret);
+    const payload = await this.#payload(token, await this.#key);
+    const principal = toPrincipal(payload);
+    if (this.#cache.size >= CACHE_SIZE) this.#forgetOldest();
+    this.#cache.set(token, { principal, expiresAtMs: Number(payload.exp) * 1000 });
+    return principal;
+  }
+
+  async #payload(token: string, key: CryptoKey): Promise<JWTPayload> {
+    const { issuer, audience } = this.#options;
+    try {
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: ["HS256"],
+        requiredClaims: ["exp", "sub"],
+        ...(issuer !== undefined && { issuer }),
+        ...(audience !== undefined && { audience }),
+      });
+      return payload;
+    } catch (error) {
+      throw error instanceof errors.JOSEError ? new UnauthenticatedError() : error;
+    }
+  }
+
+  #forgetOldest(): void {
+    for (const token of this.#cache.keys()) {
+      this.#cache.delete(token);
+      return;
+    }
+  }
+}
+
+/** Makes a token that a TokenVerifier with the same options believes, valid for `lifetimeSeconds` from now. */
+export async function signToken(options: TokenOptions, principal: Principal, lifetimeSeconds: number): Promise<string> {
+  const token = new SignJWT({ role: principal.role })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(principal.id)
+    .setIssuedAt()
+    .setExpirationTime(Math.floor(Date.now() / 1000) + lifetimeSeconds);
+  if (options.issuer !== undefined) token.setIssuer(options.issuer);
+  if (options.audience !== undefined) token.setAudience(options.audience);
+  return token.sign(await importKey(options.secret));
+}
+
+function toPrincipal({ sub = "", role = "user" }: JWTPayload): Principal {
+  if (sub === "" || !isRole(role)) throw new UnauthenticatedError();
+  return { id: sub, role };
+}
+
+function isRole(value: unknown): value is PrincipalRole {
+  return PRINCIPAL_ROLES.some((role) => role === value);
+}
+
+function importKey(secret: Uint8Array): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", Buffer.from(secret), { name: "HMAC", hash: "SHA-256" }, false, [
+    "sign",
+    "verify",
+  ]);
+}

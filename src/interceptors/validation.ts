@@ -1,0 +1,71 @@
+import { create, type DescMessage, type DescMethod, isMessage } from "@bufbuild/protobuf";
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator, type Violation as RuleViolation, type Validator } from "@bufbuild/protovalidate";
+import type { ServerInterceptor } from "@grpc/grpc-js";
+import { InvalidInputError, type Violation } from "../domain/errors.ts";
+import { PassThrough } from "./pass-through.ts";
+
+/**
+ * Holds every request message of `methods`, of each message of a stream, to the rules that the contract states as
+ * protovalidate annotations. A message that breaks some never reaches the handler: the call fails with INVALID_ARGUMENT and
+ * all violations of that message.
+ *
+ * Compiles the rules now, so that the first request does not wait for it.
+ *
+ * @throws Error if the rules of a message do not compile.
+ */
+export function createValidation(methods: ReadonlyMap<string, DescMethod>): ServerInterceptor {
+  const validator = createValidator();
+  for (const { input } of methods.values()) {
+    const { error } = validator.validate(input, create(input));
+    if (error !== undefined && error.name !== "ValidationError") throw error;
+  }
+  return ({ path }, call) => {
+    const method = methods.get(path);
+    return method === undefined ? new PassThrough(call) : new ValidatedCall(call, method, validator);
+  };
+}
+
+class ValidatedCall extends PassThrough {
+  readonly #method: DescMethod;
+  readonly #validator: Validator;
+  #index = 0;
+  #refused = false;
+
+  constructor(outer: PassThrough["outer"], method: DescMethod, validator: Validator) {
+    super(outer);
+    this.#method = method;
+    this.#validator = validator;
+  }
+
+  override onReceiveMessage(message: unknown): void {
+    if (this.#refused) return;
+    const error = this.#check(message);
+    this.#index++;
+    if (error === undefined) {
+      super.onReceiveMessage(message);
+    } else {
+      this.#refused = true;
+      this.refuse(error);
+    }
+  }
+
+  override onReceiveHalfClose(): void {
+    if (!this.#refused) super.onReceiveHalfClose();
+  }
+
+  #check(message: unknown): Error | undefined {
+    const { input, methodKind } = this.#method;
+    if (!isMessage(message, input)) return new Error(`not a message of type ${input.typeName}`);
+    const result = this.#validator.validate<DescMessage>(input, message);
+    if (result.kind === "valid") return undefined;
+    if (result.kind === "error") return result.error;
+    const invalid = new InvalidInputError(result.violations.map(toViolation));
+    const streams = methodKind === "client_streaming" || methodKind === "bidi_streaming";
+    return streams ? invalid.inMessage(this.#index) : invalid;
+  }
+}
+
+function toViolation({ field, ruleId, message }: RuleViolation): Violation {
+  return { field: pathToString(field), reason: ruleId.toUpperCase().replaceAll(/\W/g, "_"), description: message };
+}

@@ -1,0 +1,198 @@
+import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { type Metadata, Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { Config, TokenConfig } from "./config.ts";
+import { type CallPolicy, readPolicies } from "./contract/policy.ts";
+import type { Principal } from "./domain/principal.ts";
+import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
+import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { Health } from "./gen/health/v1/health_pb.ts";
+import { Access } from "./gen/policy/v1/policy_pb.ts";
+import { UserSchema } from "./gen/user/v1/user_pb.ts";
+import { UserService } from "./gen/user/v1/user_service_pb.ts";
+import { stopGracefully } from "./grpc/graceful-stop.ts";
+import { serveHealth } from "./grpc/health.ts";
+import { LiveStreams } from "./grpc/live-streams.ts";
+import { type MountOptions, mount, pathOf } from "./grpc/mount.ts";
+import { createReflection } from "./grpc/reflection.ts";
+import { type Authenticate, bearerToken, createAuth } from "./interceptors/auth.ts";
+import { createCallLog } from "./interceptors/call-log.ts";
+import { completeStream } from "./interceptors/complete-stream.ts";
+import { createDeadline } from "./interceptors/deadline.ts";
+import { createObserve } from "./interceptors/observe.ts";
+import { OpenCalls } from "./interceptors/open-calls.ts";
+import { TokenVerifier } from "./interceptors/token.ts";
+import { createValidation } from "./interceptors/validation.ts";
+import { writeWindow } from "./interceptors/write-window.ts";
+import { MemoryUserRepository } from "./repository/memory.ts";
+import { PageTokens } from "./service/page-token.ts";
+import { createUserService } from "./service/user-service.ts";
+
+/** Messages that are sent many times: encoded once. */
+const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema]);
+
+/** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
+const MAX_CONCURRENT_STREAMS = 1000;
+
+/** The server cannot listen where it is told to. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+
+  constructor(address: string, cause: Error) {
+    super(`cannot listen on ${address}: ${cause.message}`, { cause });
+  }
+}
+
+/** A service and what serves it. */
+export interface ServedService {
+  readonly service: DescService;
+  mountOn(server: Server, options: MountOptions): void;
+}
+
+/** A server that accepts calls. */
+export interface RunningServer {
+  /** The port it listens on. */
+  readonly port: number;
+  /** How many calls are open. */
+  readonly openCalls: number;
+  /** Stops gracefully: see stopGracefully. A second call waits for the same stop. */
+  stop(): Promise<void>;
+}
+
+/** Pairs a service of the contract with its implementation. */
+export function served<S extends DescService>(service: S, implementation: ServiceImpl<S>): ServedService {
+  return { service, mountOn: (server, options) => mount(server, service, implementation, options) };
+}
+
+/** The services that this project is about. */
+export function userServices({ pageTokenKey, maxUsersPerCall }: Config): ServedService[] {
+  const repository = new MemoryUserRepository();
+  const pageTokens = new PageTokens(pageTokenKey);
+  return [served(UserService, createUserService({ repository, pageTokens, maxUsersPerCall }))];
+}
+
+/**
+ * Starts a server of these services, with health and reflection beside them.
+ *
+ * @throws Error if a method states no policy, or if the server cannot listen.
+ */
+export async function startServer(
+  config: Config,
+  logger: Logger,
+  services: readonly ServedService[] = userServices(config),
+): Promise<RunningServer> {
+  const descriptors = services.map(({ service }) => service);
+  const policies = policyTable(readPolicies(descriptors));
+  const openCalls = new OpenCalls();
+  const live = new LiveStreams();
+  const server = new Server({
+    interceptors: interceptorsOf(config, logger, descriptors, policies, openCalls),
+    "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
+    "grpc.enable_channelz": 0,
+  });
+
+  const options: MountOptions = {
+    storedTypes: STORED_TYPES,
+    isLive: (method) => policies(pathOf(method)).longestDeadlineMs === Number.POSITIVE_INFINITY,
+    live,
+  };
+  const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
+  const reflection = createReflection(everything, [file_google_rpc_error_details]);
+  for (const { mountOn } of services) mountOn(server, options);
+  mount(server, ServerReflection, reflection, options);
+  mount(server, ServerReflectionAlpha, reflection, options);
+  const health = serveHealth(
+    server,
+    descriptors.map(({ typeName }) => typeName),
+    live,
+  );
+
+  const port = await listen(server, config);
+  health.set("SERVING");
+  let stopping: Promise<void> | undefined;
+  return {
+    port,
+    get openCalls() {
+      return openCalls.size;
+    },
+    stop() {
+      const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
+      stopping ??= stopGracefully({ server, health, live, endCalls: (reason) => openCalls.end(reason) }, times);
+      return stopping;
+    },
+  };
+}
+
+/** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
+function interceptorsOf(
+  { tokens }: Config,
+  logger: Logger,
+  services: readonly DescService[],
+  policyOf: (path: string) => CallPolicy,
+  openCalls: OpenCalls,
+): ServerInterceptor[] {
+  const methods = services.flatMap((service) => service.methods);
+  return [
+    // Outermost: whatever refuses a call further in, the call is seen, logged and counted.
+    createObserve([createCallLog(logger)]),
+    // Outside all that may wait, so that a stop can end a call wherever it waits.
+    openCalls.interceptor,
+    // Before auth, which may wait for a key: waiting counts.
+    createDeadline(policyOf),
+    // Before anything looks at a message of somebody unknown.
+    createAuth(tokens === undefined ? () => EVERYBODY : tokenAuthentication(tokens), policyOf),
+    // Handlers see valid messages only.
+    createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
+    // Inside validation, so that it counts the messages that the handler gets.
+    completeStream,
+    // Innermost: the handler writes ahead of everything.
+    writeWindow,
+  ];
+}
+
+/** Who everybody is if authentication is off. */
+const EVERYBODY: Principal = { id: "anonymous", role: "admin" };
+
+function tokenAuthentication(tokens: TokenConfig): Authenticate {
+  const verifier = new TokenVerifier(tokens);
+  return (metadata: Metadata) => {
+    const token = bearerToken(metadata);
+    return verifier.remembered(token) ?? verifier.verify(token);
+  };
+}
+
+/** What methods without a policy get, should one ever be served: nobody is let in. */
+const CLOSED: CallPolicy = { access: Access.UNSPECIFIED, defaultDeadlineMs: 1000, longestDeadlineMs: 1000 };
+
+const ANSWERING: CallPolicy = { access: Access.PUBLIC, defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
+const LIVING: CallPolicy = {
+  ...ANSWERING,
+  defaultDeadlineMs: Number.POSITIVE_INFINITY,
+  longestDeadlineMs: Number.POSITIVE_INFINITY,
+};
+
+/** The policies of services whose contract is not ours and states none. */
+const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod, CallPolicy>([
+  [Health.method.check, ANSWERING],
+  [Health.method.list, ANSWERING],
+  [Health.method.watch, LIVING],
+  [ServerReflection.method.serverReflectionInfo, LIVING],
+  [ServerReflectionAlpha.method.serverReflectionInfo, LIVING],
+]);
+
+function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) => CallPolicy {
+  const table = new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
+  return (path) => table.get(path) ?? CLOSED;
+}
+
+function listen(server: Server, { host, port }: Config): Promise<number> {
+  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new ListenError(address, error));
+    });
+  });
+}

@@ -1,0 +1,120 @@
+import { z } from "zod";
+
+/** One environment variable that configures the service. */
+export interface Setting<T = unknown> {
+  /** What it decides, for the documentation. */
+  readonly about: string;
+  /** Which values it may have, for the documentation and for error messages. */
+  readonly allowed: string;
+  /** The text that stands for an absent value; without one, absence means something of its own. */
+  readonly fallback?: string;
+  /** Whether the value must never be shown. A secret can be given as a file, by the variable with the suffix _FILE. */
+  readonly secret?: true;
+  readonly schema: z.ZodType<T, string>;
+}
+
+const SECRET = {
+  allowed: "at least 32 bytes",
+  secret: true,
+  schema: z
+    .string()
+    .transform((text): Uint8Array => Buffer.from(text))
+    .refine((bytes) => bytes.length >= 32),
+} as const;
+
+const FLAG = { allowed: "true or false", schema: z.stringbool({ truthy: ["true"], falsy: ["false"] }) };
+
+/** Every environment variable that the service reads. The flag of PAGE_TOKEN_KEY_FILE is --page-token-key-file. */
+export const SETTINGS = {
+  HOST: {
+    about: "Address to listen on",
+    allowed: "a host name or an IP address",
+    fallback: "0.0.0.0",
+    schema: z.string(),
+  },
+  PORT: {
+    about: "Port of the gRPC server; 0 takes a free one",
+    ...wholeNumber(0, 65_535),
+    fallback: "50051",
+  },
+  AUTH: {
+    about: "How callers prove who they are; with none, everybody acts as an admin",
+    ...oneOf("jwt", "none"),
+    fallback: "jwt",
+  },
+  ALLOW_INSECURE: {
+    about: "Whether AUTH=none is accepted in production",
+    ...FLAG,
+    fallback: "false",
+  },
+  JWT_SECRET: {
+    about: "Key of the HMAC of tokens (HS256); made anew at each start if absent, but required in production",
+    ...SECRET,
+  },
+  JWT_ISSUER: { about: "Issuer (iss) that tokens must have", allowed: "any text", schema: z.string() },
+  JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
+  PAGE_TOKEN_KEY: {
+    about: "Key that authenticates page tokens, the same for all replicas; made anew at each start if absent",
+    ...SECRET,
+  },
+  MAX_USERS_PER_CALL: {
+    about: "How many users one CreateUsers call may create",
+    ...wholeNumber(1, 1_000_000),
+    fallback: "10000",
+  },
+  LOG_LEVEL: {
+    about: "Least severity that is logged",
+    ...oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"),
+    fallback: "info",
+  },
+  LOG_FORMAT: {
+    about: "Form of the logs; pretty if absent and stdout is a terminal, json otherwise",
+    ...oneOf("json", "pretty"),
+  },
+  SHUTDOWN_DELAY: {
+    about: "Time between NOT_SERVING and the end of listening, for load balancers to notice",
+    ...duration(),
+    fallback: "0s",
+  },
+  SHUTDOWN_TIMEOUT: {
+    about: "Time that open calls have to finish after that",
+    ...duration(),
+    fallback: "10s",
+  },
+  NODE_ENV: {
+    about: "With production, the service refuses to start without what keeps it safe",
+    allowed: "any text",
+    fallback: "development",
+    schema: z.string(),
+  },
+} satisfies Record<string, Setting>;
+
+function wholeNumber(min: number, max: number): Pick<Setting<number>, "allowed" | "schema"> {
+  const schema = z
+    .string()
+    .regex(/^\d{1,10}$/)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max);
+  return { allowed: `a whole number from ${min} to ${max}`, schema };
+}
+
+function oneOf<const T extends string>(...values: readonly T[]): Pick<Setting<T>, "allowed" | "schema"> {
+  return { allowed: values.join(", "), schema: z.enum(values) as unknown as z.ZodType<T, string> };
+}
+
+const UNIT_MS = new Map([
+  ["ms", 1],
+  ["s", 1000],
+  ["m", 60_000],
+]);
+const MAX_DURATION_MS = 3_600_000;
+
+/** A duration in milliseconds. */
+function duration(): Pick<Setting<number>, "allowed" | "schema"> {
+  const schema = z
+    .string()
+    .regex(/^\d{1,7}(ms|s|m)$/)
+    .transform((text) => Number.parseInt(text, 10) * (UNIT_MS.get(text.replace(/^\d+/, "")) ?? Number.NaN))
+    .refine((ms) => ms <= MAX_DURATION_MS);
+  return { allowed: "a whole number with the unit ms, s or m, up to 60m", schema };
+}
