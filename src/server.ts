@@ -119,7 +119,7 @@ export async function startServer(
     },
     stop() {
       const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
-      stopping ??= stopGracefully({ server, health, live, endCalls: (reason) => openCalls.end(reason) }, times);
+      stopping ??= stopGracefully({ server, health, live, calls: openCalls }, times);
       return stopping;
     },
   };

@@ -9,8 +9,12 @@ export interface StoppableParts {
   readonly server: Server;
   readonly health: Health;
   readonly live: LiveStreams;
-  /** Ends the calls that are open. */
-  endCalls(reason: Error): void;
+  readonly calls: {
+    /** Resolves when no call is open. */
+    idle(): Promise<void>;
+    /** Ends the calls that are open. */
+    end(reason: Error): void;
+  };
 }
 
 /** How long a stop takes. */
@@ -21,7 +25,10 @@ export interface StopTimes {
   readonly timeoutMs: number;
 }
 
-/** How long the statuses of calls that outstayed the stop have to reach their clients, in milliseconds. */
+/**
+ * How long connections have to close after the last call, in milliseconds: the statuses under way arrive, but nobody waits
+ * for a client that has its status and yet goes on sending.
+ */
 const LAST_WORDS_MS = 250;
 
 /**
@@ -30,19 +37,15 @@ const LAST_WORDS_MS = 250;
  * ends those that do not in time with UNAVAILABLE too, and closes what is left.
  */
 export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
-  const { server, health, live } = parts;
+  const { server, health, live, calls } = parts;
   health.set("NOT_SERVING");
   await setTimeout(delayMs);
 
-  const closed = new Promise<boolean>((resolve) => server.tryShutdown(() => resolve(true)));
+  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   live.stop(new ServerStoppingError());
-  if (await Promise.race([closed, elapsed(timeoutMs)])) return;
+  await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);
 
-  parts.endCalls(new ServerStoppingError());
-  if (await Promise.race([closed, elapsed(LAST_WORDS_MS)])) return;
+  calls.end(new ServerStoppingError());
+  await Promise.race([closed, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
   server.forceShutdown();
-}
-
-function elapsed(ms: number): Promise<false> {
-  return setTimeout(ms, false as const, { ref: false });
 }

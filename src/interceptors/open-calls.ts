@@ -4,13 +4,28 @@ import { PassThrough } from "./pass-through.ts";
 /** Knows the calls that are open, so that a stop can end those that outstay it. */
 export class OpenCalls {
   readonly #calls = new Set<OpenCall>();
+  #idle: (() => void) | undefined;
 
-  /** Keeps every call, from its arrival until its stream is closed. */
-  readonly interceptor: ServerInterceptor = (_method, call) => new OpenCall(call, this.#calls);
+  /** Keeps every call, from its arrival until its status is on its way. */
+  readonly interceptor: ServerInterceptor = (_method, call) => new OpenCall(call, this);
 
   /** How many calls are open. */
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** Resolves when no call is open. */
+  async idle(): Promise<void> {
+    if (this.#calls.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+  }
+
+  add(call: OpenCall): void {
+    this.#calls.add(call);
+  }
+
+  delete(call: OpenCall): void {
+    this.#calls.delete(call);
+    if (this.#calls.size === 0) this.#idle?.();
   }
 
   /** Ends every open call with the status that `reason` stands for. */
@@ -20,9 +35,9 @@ export class OpenCalls {
 }
 
 class OpenCall extends PassThrough {
-  readonly #calls: Set<OpenCall>;
+  readonly #calls: OpenCalls;
 
-  constructor(outer: PassThrough["outer"], calls: Set<OpenCall>) {
+  constructor(outer: PassThrough["outer"], calls: OpenCalls) {
     super(outer);
     this.#calls = calls;
   }

@@ -1,0 +1,92 @@
+import { type Client, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { status } from "@grpc/grpc-js";
+import pino from "pino";
+import { expect, onTestFinished } from "vitest";
+import { type Config, parseConfig } from "../../src/config.ts";
+import type { Principal } from "../../src/domain/principal.ts";
+import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { signToken } from "../../src/interceptors/token.ts";
+import { type RunningServer, type ServedService, startServer } from "../../src/server.ts";
+import { LogLines } from "./log-lines.ts";
+
+/** The key of the tests' tokens. */
+export const JWT_SECRET = "a secret that only the tests know!";
+
+export const ADMIN: Principal = { id: "root", role: "admin" };
+
+/** A server as a test sees it. */
+export interface TestServer {
+  readonly port: number;
+  /** `host:port`, as grpc-js clients take it. */
+  readonly address: string;
+  readonly config: Config;
+  readonly server: RunningServer;
+  readonly logs: LogLines;
+}
+
+export interface TestServerOptions {
+  /** Environment variables over those of the tests. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly services?: readonly ServedService[];
+}
+
+/** Starts a real server on a free port. It is stopped after the test, which fails if a call is still open then. */
+export async function startTestServer({ environment = {}, services }: TestServerOptions = {}): Promise<TestServer> {
+  const config = testConfig(environment);
+  const logs = new LogLines();
+  const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
+  const server = await startServer(config, logger, services);
+  onTestFinished(async () => {
+    await server.stop();
+    expect(server.openCalls, "calls left open").toBe(0);
+  });
+  return { port: server.port, address: `127.0.0.1:${server.port}`, config, server, logs };
+}
+
+export function testConfig(environment: Readonly<Record<string, string>> = {}): Config {
+  const defaults = { HOST: "127.0.0.1", PORT: "0", JWT_SECRET, SHUTDOWN_TIMEOUT: "5s" };
+  return parseConfig({ ...defaults, ...environment }, []);
+}
+
+/** A token of the tests' key. */
+export function tokenFor(principal: Principal, options: { issuer?: string; audience?: string } = {}): Promise<string> {
+  return signToken({ secret: Buffer.from(JWT_SECRET), ...options }, principal, 600);
+}
+
+/** A transport of connect-node, whose calls carry a token of `principal`, or none for null. */
+export function transportTo({ port }: TestServer, principal: Principal | null = ADMIN): Transport {
+  const authorize: Interceptor = (next) => async (request) => {
+    if (principal !== null) request.header.set("authorization", `Bearer ${await tokenFor(principal)}`);
+    return next(request);
+  };
+  return createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}`, interceptors: [authorize] });
+}
+
+/** A client of the user service; see transportTo. */
+export function userClient(server: TestServer, principal: Principal | null = ADMIN): Client<typeof UserService> {
+  return createClient(UserService, transportTo(server, principal));
+}
+
+/** The name of a status code, as the logs write it. */
+export function codeName(code: number): string | undefined {
+  return status[code];
+}
+
+/** Yields the items, and then ends: a request stream. */
+export async function* streamOf<T>(...items: T[]): AsyncGenerator<T> {
+  yield* items;
+}
+
+/** All that a stream yields. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  return Array.fromAsync(items);
+}
+
+/** `count` users to create, none like another. */
+export function newUsers(count: number, prefix = "user"): { email: string; name: string }[] {
+  return Array.from({ length: count }, (_, index) => ({
+    email: `${prefix}${index}@example.com`,
+    name: `${prefix} number ${index}`,
+  }));
+}
