@@ -1,15 +1,23 @@
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
+import type { Logger } from "pino";
 import { banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { signToken } from "./interceptors/token.ts";
 import { createLogger } from "./logger.ts";
-import { ListenError, startServer } from "./server.ts";
+import { ListenError, type RunningServer, startServer } from "./server.ts";
 
 /** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
 const EX_CONFIG = 78;
 /** Exit status of a service that is not available (EX_UNAVAILABLE of sysexits.h). */
 const EX_UNAVAILABLE = 69;
 
+/** A signal so soon after the first is the same one: npm passes on a Ctrl-C that the terminal has sent to all. */
+const SAME_SIGNAL_MS = 200;
+
 const SECONDS_PER_DAY = 86_400;
+
+// What grpc-js would write to stderr, this process says itself. GRPC_VERBOSITY brings it back for debugging.
+if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE);
 
 try {
   await run(parseConfig(process.env, process.argv.slice(2)));
@@ -22,25 +30,36 @@ try {
 
 async function run(config: Config): Promise<void> {
   const logger = createLogger(config);
-  const server = await startServer(config, logger);
+  const starting = startServer(config, logger);
+  stopOnSignals(starting, logger);
+  const server = await starting;
   logger.info({ host: config.host, port: server.port }, "listening");
   if (config.tokens?.ephemeral) {
     const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
     process.stderr.write(banner(server.port, token));
   }
-
-  const stop = async (signal: NodeJS.Signals): Promise<void> => {
-    process.once("SIGTERM", exitAtOnce).once("SIGINT", exitAtOnce);
-    logger.info({ signal }, "stopping");
-    await server.stop();
-    logger.info("stopped");
-    process.exit();
-  };
-  process.once("SIGTERM", stop).once("SIGINT", stop);
 }
 
-function exitAtOnce(): never {
-  process.exit(1);
+/** Stops gracefully on the first signal, and exits at once on the next. */
+function stopOnSignals(starting: Promise<RunningServer>, logger: Logger): void {
+  let stoppingSince: number | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stoppingSince === undefined) {
+      stoppingSince = performance.now();
+      void stop(signal, starting, logger);
+    } else if (performance.now() - stoppingSince > SAME_SIGNAL_MS) {
+      process.exit(1);
+    }
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+}
+
+async function stop(signal: NodeJS.Signals, starting: Promise<RunningServer>, logger: Logger): Promise<void> {
+  logger.info({ signal }, "stopping");
+  const server = await starting;
+  await server.stop();
+  logger.info("stopped");
+  process.exit();
 }
 
 function fail(code: number, lines: readonly string[]): void {

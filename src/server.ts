@@ -41,7 +41,9 @@ export class ListenError extends Error {
   override readonly name = "ListenError";
 
   constructor(address: string, cause: Error) {
-    super(`cannot listen on ${address}: ${cause.message}`, { cause });
+    // grpc-js wraps the reason of the operating system in words about its own lists.
+    const [, reason = cause.message] = /\[(.*)\]$/.exec(cause.message) ?? [];
+    super(`cannot listen on ${address}: ${reason}`, { cause });
   }
 }
 

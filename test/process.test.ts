@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { Code, createClient, type Interceptor } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { describe, expect, it } from "vitest";
+import { Health } from "../src/gen/health/v1/health_pb.ts";
+import { UserService } from "../src/gen/user/v1/user_service_pb.ts";
+import { failureOf } from "./support/errors.ts";
+import { startProcess } from "./support/process.ts";
+import { collect, JWT_SECRET, streamOf } from "./support/server.ts";
+
+function transport(port: number, token = "") {
+  const authorize: Interceptor = (next) => (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
+  return createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}`, interceptors: [authorize] });
+}
+
+/** The token that the banner offers, as soon as it is printed. */
+async function bannerToken({ child, stderr }: ReturnType<typeof startProcess>): Promise<string> {
+  for (;;) {
+    const token = /TOKEN=(\S+)\n/.exec(stderr())?.[1];
+    if (token !== undefined) return token;
+    await once(child.stderr, "data");
+  }
+}
+
+describe("the process", () => {
+  it("prints a token that makes the reader an admin, and never logs it", async () => {
+    const service = startProcess({});
+    const port = await service.port;
+    const token = await bannerToken(service);
+    const client = createClient(UserService, transport(port, token));
+    const { userIds } = await client.createUsers(streamOf({ email: "ada@example.com", name: "Ada" }));
+    expect((await client.getUser({ id: userIds[0] ?? "" })).user?.name).toBe("Ada");
+    expect(service.stderr()).toContain(`localhost:${port}`);
+    service.child.kill("SIGTERM");
+    expect(await service.exit).toBe(0);
+    expect(service.stdout.join()).not.toContain(token);
+  });
+
+  it("prints no banner when a key is configured", async () => {
+    const service = startProcess({ JWT_SECRET, NODE_ENV: "production" });
+    await service.port;
+    service.child.kill("SIGTERM");
+    expect(await service.exit).toBe(0);
+    expect(service.stderr()).toBe("");
+  });
+
+  it.each(["SIGTERM", "SIGINT"] as const)("stops on %s with streams and a health watcher open", async (signal) => {
+    const service = startProcess({ AUTH: "none" });
+    const to = transport(await service.port);
+    const watch = createClient(Health, to).watch({})[Symbol.asyncIterator]();
+    await watch.next();
+    async function* talk() {
+      yield { message: "hello" };
+      await new Promise(() => {});
+    }
+    const answers = createClient(UserService, to).chat(talk())[Symbol.asyncIterator]();
+    await answers.next();
+
+    service.child.kill(signal);
+    await watch.next();
+    expect(await failureOf(watch.next())).toMatchObject({ code: Code[Code.Unavailable] });
+    expect(await failureOf(answers.next())).toMatchObject({ code: Code[Code.Unavailable] });
+    expect(await service.exit).toBe(0);
+    expect(service.stdout.map((line) => JSON.parse(line).msg).at(-1)).toBe("stopped");
+  });
+
+  it("exits at once on a second signal", async () => {
+    const service = startProcess({ AUTH: "none", SHUTDOWN_DELAY: "60m" });
+    await service.port;
+    service.child.kill("SIGTERM");
+    const again = setInterval(() => service.child.kill("SIGTERM"), 20);
+    expect(await service.exit).toBe(1);
+    clearInterval(again);
+  });
+
+  it("exits with 78 and lists every fault when the configuration is wrong", async () => {
+    const service = startProcess({ PORT: "99999", LOG_LEVEL: "loud", JWT_SECRET: "too short" });
+    expect(await service.exit).toBe(78);
+    expect(service.stderr()).toBe(
+      [
+        "The configuration is wrong:",
+        '  PORT="99999": must be a whole number from 0 to 65535',
+        "  JWT_SECRET: must be at least 32 bytes",
+        '  LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal, silent',
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("refuses to start in production without a key", async () => {
+    const service = startProcess({ NODE_ENV: "production" });
+    expect(await service.exit).toBe(78);
+    expect(service.stderr()).toContain("JWT_SECRET: must be set with NODE_ENV=production");
+  });
+
+  it("says so when the port is in use", async () => {
+    const squatter = createServer().listen(0, "127.0.0.1");
+    await once(squatter, "listening");
+    const { port } = squatter.address() as AddressInfo;
+    const service = startProcess({ PORT: String(port) });
+    expect(await service.exit).toBe(69);
+    const address = `127.0.0.1:${port}`;
+    expect(service.stderr()).toBe(
+      `cannot listen on ${address}: listen EADDRINUSE: address already in use ${address}\n`,
+    );
+    squatter.close();
+  });
+
+  it("takes flags before the environment", async () => {
+    const service = startProcess({ PORT: "99999", AUTH: "none" }, ["--port", "0"]);
+    const client = createClient(UserService, transport(await service.port));
+    expect(await collect(client.listUsers({}))).toEqual([]);
+  });
+});
