@@ -102,7 +102,7 @@ export async function startServer(
   };
   const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
   const reflection = createReflection(everything, [file_google_rpc_error_details]);
-  for (const { mountOn } of services) mountOn(server, options);
+  for (const each of services) each.mountOn(server, options);
   mount(server, ServerReflection, reflection, options);
   mount(server, ServerReflectionAlpha, reflection, options);
   const health = serveHealth(

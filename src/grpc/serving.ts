@@ -10,7 +10,7 @@ export type MethodOf<Kind extends AnyMethod["kind"]> = Extract<AnyMethod, { kind
 /** What it takes to serve a method, whatever its kind. */
 export interface Serving {
   /** Encodes what the handler returns or yields. */
-  encode(response: MessageInitShape<DescMessage>): Buffer;
+  readonly encode: (response: MessageInitShape<DescMessage>) => Buffer;
   /** Where streams are kept that someone must end; undefined for methods that a deadline ends. */
   readonly live: LiveStreams | undefined;
 }

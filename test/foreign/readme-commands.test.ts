@@ -1,0 +1,60 @@
+import { execFile, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
+
+const hasGrpcurl = spawnSync("grpcurl", ["--version"]).status === 0;
+const run = promisify(execFile);
+const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+
+/** The commands of the README that call the service, each with the output that the README shows for it, if any. */
+function readmeCalls(tool: string): { command: string; output: string | undefined }[] {
+  const blocks = [...readme.matchAll(/```(?:sh|console)\n(.*?)```/gs)].map(([, text = ""]) =>
+    text.replaceAll("\\\n", ""),
+  );
+  return blocks.flatMap((block) => {
+    const shown = /^\$ (?=grpcurl|npx buf curl)(?<command>.*)\n(?<output>(?:.*\n)*)/m.exec(block)?.groups;
+    const calls = shown ? [{ command: shown.command ?? "", output: shown.output }] : block.split("\n").map(asCall);
+    return calls.filter(({ command }) => command.startsWith(tool));
+  });
+}
+
+function asCall(command: string): { command: string; output: undefined } {
+  return { command, output: undefined };
+}
+
+/** Hides what differs from run to run. */
+function withoutIds(text: string): string {
+  return text.replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, "ID");
+}
+
+async function shell(command: string, address: string): Promise<string> {
+  const env = { ...process.env, PATH: `node_modules/.bin:${process.env.PATH}`, TOKEN: await tokenFor(ADMIN) };
+  const local = command.replace("localhost:50051", address).replace(/^npx /, "");
+  const { stdout } = await run("sh", ["-c", `${local} 2>&1 || true`], { env });
+  return stdout;
+}
+
+describe("the calls that the README shows", () => {
+  // Needs grpcurl, which `npm test` must not require.
+  it.runIf(hasGrpcurl)("work with grpcurl, and print what the README prints", async () => {
+    const { address } = await startTestServer();
+    const calls = readmeCalls("grpcurl");
+    expect(calls.length).toBeGreaterThan(3);
+    for (const { command, output } of calls) {
+      const printed = await shell(command, address);
+      if (output === undefined) expect(printed, command).not.toContain("ERROR");
+      else expect(withoutIds(printed), command).toBe(withoutIds(output));
+    }
+  });
+
+  it("work with buf curl", async () => {
+    const { address } = await startTestServer();
+    const calls = readmeCalls("npx buf curl");
+    expect(calls).toHaveLength(1);
+    for (const { command } of calls) {
+      expect(JSON.parse(await shell(command, address))).toEqual({ userId: "server", message: "Echo: hello" });
+    }
+  });
+});
