@@ -49,58 +49,95 @@ type Values = { readonly [N in Name]: z.output<(typeof SETTINGS)[N]["schema"]> |
 type Texts = Readonly<Record<string, string | undefined>>;
 
 const NAMES = Object.keys(SETTINGS) as Name[];
+const FLAGS = new Map(NAMES.map((name) => [flagVariable(name).toLowerCase().replaceAll("_", "-"), name]));
 const KEY_BYTES = 32;
 
+/** What is wrong: the first fault of each setting or argument (by its position), for others may follow from it. */
+class Faults {
+  readonly #first = new Map<Name | number, string>();
+
+  add(where: Name | number, fault: string): void {
+    if (!this.#first.has(where)) this.#first.set(where, fault);
+  }
+
+  list(): string[] {
+    return [...this.#first.values()];
+  }
+}
+
 /**
- * Reads the configuration from the environment and from command-line flags, which go first: `--port 0` overrides PORT. An
- * empty value counts as absent. Secrets have no flags, which other processes could see, but their _FILE variants do.
+ * Reads the configuration from command-line flags and from the environment, of which the flags go first: `--port 0`
+ * overrides PORT. An empty value counts as absent. Secrets have no flags, which other processes could see, but their
+ * _FILE variants do.
  *
  * @throws ConfigError with all faults at once.
  */
 export function parseConfig(environment: Texts, args: readonly string[]): Config {
-  const faults: string[] = [];
-  const flags = parseFlags(args, faults);
-  const texts: Texts = { ...environment, ...flags };
-  const values = Object.fromEntries(NAMES.map((name) => [name, parseValue(name, texts, faults)])) as Values;
+  const faults = new Faults();
+  const sources = [parseFlags(args, faults), environment];
+  const values = Object.fromEntries(NAMES.map((name) => [name, parseValue(name, sources, faults)])) as Values;
   const config = complete(values, faults);
-  if (faults.length > 0) throw new ConfigError(faults);
+  const found = faults.list();
+  if (found.length > 0) throw new ConfigError(found);
   return config;
 }
 
-function parseFlags(args: readonly string[], faults: string[]): Texts {
-  const variables = NAMES.map((name) => (isSecret(name) ? `${name}_FILE` : name));
-  const flags = new Map(variables.map((variable) => [variable.toLowerCase().replaceAll("_", "-"), variable]));
-  const options = Object.fromEntries([...flags.keys()].map((flag) => [flag, { type: "string" } as const]));
-  try {
-    const { values } = parseArgs({ args: [...args], options });
-    return Object.fromEntries(Object.entries(values).map(([flag, text]) => [flags.get(flag) ?? flag, String(text)]));
-  } catch (error) {
-    faults.push(error instanceof Error ? error.message : String(error));
-    return {};
+/** The variables that the flags stand for. Arguments that are no flags are not shown: they may be secrets. */
+function parseFlags(args: readonly string[], faults: Faults): Texts {
+  const options = Object.fromEntries([...FLAGS.keys()].map((flag) => [flag, { type: "string" } as const]));
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true });
+  const texts: Record<string, string> = {};
+  for (const token of tokens) {
+    const position = token.index + 1;
+    if (token.kind === "positional") faults.add(position, `Unexpected argument at position ${position}`);
+    if (token.kind !== "option") continue;
+
+    const { name: flag, rawName, value, inlineValue } = token;
+    const name = FLAGS.get(flag);
+    if (name === undefined) faults.add(position, `Unknown option '${rawName}'`);
+    else if (value === undefined || (!inlineValue && value.startsWith("-")))
+      faults.add(name, `Option '${rawName}' needs a value`);
+    else texts[flagVariable(name)] = value;
   }
+  return texts;
 }
 
-function parseValue(name: Name, texts: Texts, faults: string[]): unknown {
+function parseValue(name: Name, sources: readonly Texts[], faults: Faults): unknown {
   const { allowed, fallback, schema }: Setting = SETTINGS[name];
-  const text = texts[name] || readSecret(name, texts, faults) || fallback;
+  const text = findText(name, sources, faults) ?? fallback;
   if (text === undefined) return undefined;
   const result = schema.safeParse(text);
   if (result.success) return result.data;
-  faults.push(`${name}${isSecret(name) ? "" : `=${JSON.stringify(text)}`}: must be ${allowed}`);
+  faults.add(name, `${name}${isSecret(name) ? "" : `=${JSON.stringify(text)}`}: must be ${allowed}`);
   return undefined;
 }
 
-function readSecret(name: Name, texts: Texts, faults: string[]): string | undefined {
-  const path = isSecret(name) && texts[`${name}_FILE`];
-  if (!path) return undefined;
+/** What the first source says that has the setting. */
+function findText(name: Name, sources: readonly Texts[], faults: Faults): string | undefined {
+  for (const source of sources) {
+    const text = source[name];
+    const path = isSecret(name) ? source[`${name}_FILE`] : undefined;
+    if (text && path) faults.add(name, `set one of ${name} and ${name}_FILE, not both`);
+    if (text) return text;
+    if (path) return readSecret(name, path, faults);
+  }
+  return undefined;
+}
+
+function readSecret(name: Name, path: string, faults: Faults): string | undefined {
   try {
     // Editors end a file with a line break that is not part of the secret.
     return readFileSync(path, "utf8").replace(/\r?\n$/, "");
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    faults.push(`${name}_FILE=${JSON.stringify(path)}: must be a readable file (${why})`);
+    faults.add(name, `${name}_FILE=${JSON.stringify(path)}: must be a readable file (${why})`);
     return undefined;
   }
+}
+
+/** The variable that the flag of a setting sets. */
+function flagVariable(name: Name): string {
+  return isSecret(name) ? `${name}_FILE` : name;
 }
 
 function isSecret(name: Name): boolean {
@@ -108,13 +145,13 @@ function isSecret(name: Name): boolean {
   return secret === true;
 }
 
-function complete(values: Values, faults: string[]): Config {
+function complete(values: Values, faults: Faults): Config {
   const production = values.NODE_ENV === "production";
   if (production && values.AUTH === "none" && values.ALLOW_INSECURE !== true) {
-    faults.push('AUTH="none": must be jwt with NODE_ENV=production, unless ALLOW_INSECURE=true');
+    faults.add("AUTH", 'AUTH="none": must be jwt with NODE_ENV=production, unless ALLOW_INSECURE=true');
   }
   if (production && values.AUTH === "jwt" && values.JWT_SECRET === undefined) {
-    faults.push("JWT_SECRET: must be set with NODE_ENV=production");
+    faults.add("JWT_SECRET", "JWT_SECRET: must be set with NODE_ENV=production");
   }
   return {
     host: values.HOST ?? "",

@@ -22,7 +22,10 @@ const SECRET = {
     .refine((bytes) => bytes.length >= 32),
 } as const;
 
-const FLAG = { allowed: "true or false", schema: z.stringbool({ truthy: ["true"], falsy: ["false"] }) };
+const FLAG = {
+  allowed: "true or false",
+  schema: z.stringbool({ truthy: ["true"], falsy: ["false"], case: "sensitive" }),
+};
 
 /** Every environment variable that the service reads. The flag of PAGE_TOKEN_KEY_FILE is --page-token-key-file. */
 export const SETTINGS = {

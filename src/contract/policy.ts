@@ -7,7 +7,7 @@ import {
   ScalarType,
 } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import { Access, type MethodPolicy, method_policy } from "../gen/policy/v1/policy_pb.ts";
+import { Access, AccessSchema, type MethodPolicy, method_policy } from "../gen/policy/v1/policy_pb.ts";
 
 /** Who may call a method and how long a call may take; read from the contract. */
 export interface CallPolicy {
@@ -36,9 +36,11 @@ function readPolicy(method: DescMethod): CallPolicy {
   if (!hasOption(method, method_policy)) fail("the method states no policy (option policy.v1.method_policy)");
   const stated: MethodPolicy = getOption(method, method_policy);
   if (stated.access === Access.UNSPECIFIED) fail("the policy states no access");
+  if (AccessSchema.value[stated.access] === undefined) fail(`the policy states an unknown access (${stated.access})`);
 
   const defaultDeadlineMs = toMs(stated.defaultDeadline);
   const longestDeadlineMs = toMs(stated.longestDeadline);
+  if (defaultDeadlineMs < 0 || longestDeadlineMs < 0) fail("a deadline is negative");
   if (defaultDeadlineMs > longestDeadlineMs) fail("the default deadline is later than the longest");
   if (method.methodKind === "unary" && longestDeadlineMs === Number.POSITIVE_INFINITY)
     fail("only streams may lack a deadline");

@@ -36,6 +36,9 @@ export function draftUser(fields: { readonly email: string; readonly name: strin
   }
   if (fields.name.trim() === "") {
     violations.push({ field: "name", reason: "NAME_BLANK", description: "must not be only white space" });
+  } else if (/\p{Cc}/u.test(fields.name)) {
+    const description = "must not contain control characters";
+    violations.push({ field: "name", reason: "NAME_CONTROL_CHARACTER", description });
   }
   if (email === undefined || violations.length > 0) throw new InvalidInputError(violations);
   return { email, name: fields.name, role: "user" };

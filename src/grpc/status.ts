@@ -87,7 +87,7 @@ export function toStatus(error: unknown): StatusObject {
     if (answer !== undefined) return toStatusObject(answer);
   }
   const internal = toStatusObject(INTERNAL);
-  causes.set(internal.metadata, error);
+  causes.set(internal.metadata, error ?? new Error("the handler threw nothing"));
   return internal;
 }
 

@@ -29,7 +29,7 @@ const ADMITTED: Readonly<Record<Access, readonly PrincipalRole[]>> = {
 export function createAuth(authenticate: Authenticate, policyOf: (path: string) => CallPolicy): ServerInterceptor {
   return ({ path }, call) => {
     const policy = policyOf(path);
-    return policy.access === Access.PUBLIC ? new PassThrough(call) : new AuthenticatedCall(call, authenticate, policy);
+    return policy.access === Access.PUBLIC ? PassThrough.over(call) : new AuthenticatedCall(call, authenticate, policy);
   };
 }
 

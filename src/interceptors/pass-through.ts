@@ -27,6 +27,11 @@ export class PassThrough extends ServerInterceptingCall implements Listener {
     this.wire = outer instanceof PassThrough ? outer.wire : outer;
   }
 
+  /** An interceptor that does nothing: the call itself if it can stand for one. */
+  static over(call: ServerInterceptingCallInterface): PassThrough {
+    return call instanceof PassThrough ? call : new PassThrough(call);
+  }
+
   override start(inner: Listener): void {
     this.inner = inner;
     this.outer.start(this);

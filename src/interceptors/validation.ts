@@ -22,7 +22,7 @@ export function createValidation(methods: ReadonlyMap<string, DescMethod>): Serv
   }
   return ({ path }, call) => {
     const method = methods.get(path);
-    return method === undefined ? new PassThrough(call) : new ValidatedCall(call, method, validator);
+    return method === undefined ? PassThrough.over(call) : new ValidatedCall(call, method, validator);
   };
 }
 

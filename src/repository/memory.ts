@@ -22,6 +22,7 @@ export class MemoryUserRepository implements UserRepository {
   }
 
   async create(drafts: readonly UserDraft[], scope: Cancellable): Promise<User[]> {
+    scope.signal.throwIfAborted();
     this.#refuseTakenEmails(drafts);
     scope.signal.throwIfAborted();
     const createdAt = Date.now();

@@ -104,7 +104,7 @@ export type CreateUserRequest = Message<"user.v1.CreateUserRequest"> & {
   email: string;
 
   /**
-   * Holds the name to show. Required: at most 512 bytes, not only white space.
+   * Holds the name to show. Required: at most 512 bytes, not only white space, and without control characters.
    *
    * @generated from field: string name = 2;
    */

@@ -1,0 +1,67 @@
+/**
+ * What has to be known of a call and grpc-js has no public way to ask: the only file that reads private fields of grpc-js
+ * (it changes none). Should they move, the functions say that there is nothing to know, and tests fail.
+ */
+import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
+
+/** The part of a node:http2 session that is needed here. */
+interface Session {
+  readonly destroyed: boolean;
+  ping(answered: (error: Error | null) => void): boolean;
+}
+
+/** The PINGs of a connection: one that is under way, and one that is to follow it. */
+interface Pings {
+  current?: Promise<void> | undefined;
+  next?: Promise<void> | undefined;
+}
+
+const pingsOf = new WeakMap<Session, Pings>();
+
+/**
+ * Waits until the client has answered an HTTP/2 PING sent after now. By then everything has arrived that the client had
+ * handed to its HTTP/2 before the PING reached it, in whatever order it meant to write. Returns at once if the connection
+ * is broken. All calls of a connection share their PINGs, of which Node allows few at a time.
+ */
+export async function roundTrip(wire: ServerInterceptingCallInterface): Promise<void> {
+  const session = sessionOf(wire);
+  if (session === undefined || session.destroyed) return;
+  const pings = pingsOf.get(session) ?? {};
+  pingsOf.set(session, pings);
+  if (pings.current === undefined) {
+    await sendPing(session, pings);
+    return;
+  }
+  // The one under way may have reached the client already.
+  pings.next ??= pings.current.then(() => {
+    pings.next = undefined;
+    return sendPing(session, pings);
+  });
+  await pings.next;
+}
+
+function sendPing(session: Session, pings: Pings): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const done = (): void => {
+    pings.current = undefined;
+    resolve();
+  };
+  pings.current = promise;
+  if (session.destroyed || !session.ping(done)) done();
+  return promise;
+}
+
+function sessionOf(wire: ServerInterceptingCallInterface): Session | undefined {
+  const session = read(read(wire, "stream"), "session");
+  return typeof session === "object" && session !== null && "ping" in session ? (session as Session) : undefined;
+}
+
+/** Whether bytes of an unfinished message have arrived, which grpc-js would drop without a word. */
+export function endsInsideMessage(wire: ServerInterceptingCallInterface): boolean {
+  const state = read(read(wire, "decoder"), "readState");
+  return state !== undefined && state !== 0;
+}
+
+function read(from: unknown, name: string): unknown {
+  return typeof from === "object" && from !== null ? Reflect.get(from, name) : undefined;
+}

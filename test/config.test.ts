@@ -1,0 +1,376 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConfigError, parseConfig } from "../src/config.ts";
+
+const SECRET = "correct horse battery staple 1234";
+const OTHER_SECRET = "another secret of at least 32 bytes";
+
+type Environment = Record<string, string>;
+
+function faultsOf(environment: Environment, args: readonly string[] = []): readonly string[] {
+  try {
+    parseConfig(environment, args);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+function secretOf(environment: Environment, args: readonly string[] = []): string | undefined {
+  const { tokens } = parseConfig(environment, args);
+  return tokens && Buffer.from(tokens.secret).toString();
+}
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "config-test-"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The path of a new file with this content. */
+function fileOf(name: string, content: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+}
+
+describe("parseConfig", () => {
+  it("has a default for everything", () => {
+    expect(parseConfig({}, [])).toEqual({
+      host: "0.0.0.0",
+      port: 50051,
+      tokens: { secret: expect.any(Uint8Array), ephemeral: true, issuer: undefined, audience: undefined },
+      pageTokenKey: expect.any(Uint8Array),
+      maxUsersPerCall: 10_000,
+      logLevel: "info",
+      logFormat: undefined,
+      shutdownDelayMs: 0,
+      shutdownTimeoutMs: 10_000,
+    });
+  });
+
+  it("reads every variable", () => {
+    const environment = {
+      HOST: "::1",
+      PORT: "0",
+      AUTH: "jwt",
+      ALLOW_INSECURE: "true",
+      JWT_SECRET: SECRET,
+      JWT_ISSUER: "issuer",
+      JWT_AUDIENCE: "audience",
+      PAGE_TOKEN_KEY: OTHER_SECRET,
+      MAX_USERS_PER_CALL: "1",
+      LOG_LEVEL: "silent",
+      LOG_FORMAT: "pretty",
+      SHUTDOWN_DELAY: "1500ms",
+      SHUTDOWN_TIMEOUT: "2m",
+      NODE_ENV: "production",
+    };
+    expect(parseConfig(environment, [])).toEqual({
+      host: "::1",
+      port: 0,
+      tokens: { secret: Buffer.from(SECRET), ephemeral: false, issuer: "issuer", audience: "audience" },
+      pageTokenKey: Buffer.from(OTHER_SECRET),
+      maxUsersPerCall: 1,
+      logLevel: "silent",
+      logFormat: "pretty",
+      shutdownDelayMs: 1500,
+      shutdownTimeoutMs: 120_000,
+    });
+  });
+
+  it("takes an empty value for an absent one", () => {
+    const empty = Object.fromEntries(
+      ["HOST", "PORT", "AUTH", "JWT_SECRET", "JWT_SECRET_FILE", "LOG_FORMAT", "SHUTDOWN_TIMEOUT"].map((name) => [
+        name,
+        "",
+      ]),
+    );
+    const { host, port, tokens, logFormat, shutdownTimeoutMs } = parseConfig(empty, []);
+    expect({ host, port, logFormat, shutdownTimeoutMs }).toEqual({
+      host: "0.0.0.0",
+      port: 50051,
+      logFormat: undefined,
+      shutdownTimeoutMs: 10_000,
+    });
+    expect(tokens?.ephemeral).toBe(true);
+  });
+
+  it.each([
+    [
+      "PORT",
+      ["-1", "65536", "1.5", "1e3", "0x50", " 80", "80\n", "http", "٣", "99999999999"],
+      "a whole number from 0 to 65535",
+    ],
+    ["AUTH", ["JWT", "off", "none "], "jwt, none"],
+    ["ALLOW_INSECURE", ["yes", "1", "on", "TRUE", "False"], "true or false"],
+    ["MAX_USERS_PER_CALL", ["0", "1000001", "-5", "many"], "a whole number from 1 to 1000000"],
+    ["LOG_LEVEL", ["verbose", "INFO"], "trace, debug, info, warn, error, fatal, silent"],
+    ["LOG_FORMAT", ["xml"], "json, pretty"],
+    [
+      "SHUTDOWN_DELAY",
+      ["5", "5h", "-1s", "1.5s", "1 s", "s", "61m", "3601s", "3600001ms", "99999999ms"],
+      "a whole number with the unit ms, s or m, up to 60m",
+    ],
+    ["SHUTDOWN_TIMEOUT", ["10", "ten seconds"], "a whole number with the unit ms, s or m, up to 60m"],
+  ])("fails with the value and the range when %s is bad", (variable, values, allowed) => {
+    for (const value of values)
+      expect(faultsOf({ [variable]: value })).toEqual([`${variable}=${JSON.stringify(value)}: must be ${allowed}`]);
+  });
+
+  it.each([
+    ["0ms", 0],
+    ["1ms", 1],
+    ["2s", 2000],
+    ["3m", 180_000],
+    ["60m", 3_600_000],
+    ["3600s", 3_600_000],
+    ["3600000ms", 3_600_000],
+  ])("reads the duration %s", (text, ms) => {
+    expect(parseConfig({ SHUTDOWN_DELAY: text, SHUTDOWN_TIMEOUT: text }, [])).toMatchObject({
+      shutdownDelayMs: ms,
+      shutdownTimeoutMs: ms,
+    });
+  });
+
+  it("fails with every fault at once", () => {
+    const environment = {
+      PORT: "http",
+      AUTH: "password",
+      ALLOW_INSECURE: "maybe",
+      JWT_SECRET: "too short",
+      PAGE_TOKEN_KEY_FILE: join(folder, "missing"),
+      MAX_USERS_PER_CALL: "0",
+      LOG_LEVEL: "loud",
+      LOG_FORMAT: "xml",
+      SHUTDOWN_DELAY: "soon",
+      SHUTDOWN_TIMEOUT: "2h",
+    };
+    expect(faultsOf(environment)).toEqual([
+      'PORT="http": must be a whole number from 0 to 65535',
+      'AUTH="password": must be jwt, none',
+      'ALLOW_INSECURE="maybe": must be true or false',
+      "JWT_SECRET: must be at least 32 bytes",
+      `PAGE_TOKEN_KEY_FILE="${join(folder, "missing")}": must be a readable file (ENOENT)`,
+      'MAX_USERS_PER_CALL="0": must be a whole number from 1 to 1000000',
+      'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal, silent',
+      'LOG_FORMAT="xml": must be json, pretty',
+      'SHUTDOWN_DELAY="soon": must be a whole number with the unit ms, s or m, up to 60m',
+      'SHUTDOWN_TIMEOUT="2h": must be a whole number with the unit ms, s or m, up to 60m',
+    ]);
+  });
+
+  it("says all faults in the error's message, one line each", () => {
+    const environment = { PORT: "http\nhttps", LOG_LEVEL: "loud" };
+    const faults = faultsOf(environment);
+    expect(faults).toHaveLength(2);
+    expect(() => parseConfig(environment, [])).toThrow(`the configuration is wrong: ${faults.join("; ")}`);
+    for (const fault of faults) expect(fault).not.toContain("\n");
+  });
+});
+
+describe("a secret", () => {
+  it.each(["JWT_SECRET", "PAGE_TOKEN_KEY"])("never appears in a message: %s", (variable) => {
+    const secret = "31 bytes, one byte short of 32.";
+    const path = fileOf(`${variable}-short`, secret);
+    const fault = `${variable}: must be at least 32 bytes`;
+    expect(Buffer.byteLength(secret)).toBe(31);
+    expect(faultsOf({ [variable]: secret })).toEqual([fault]);
+    expect(faultsOf({ [`${variable}_FILE`]: path })).toEqual([fault]);
+  });
+
+  it("is counted in bytes", () => {
+    expect(secretOf({ JWT_SECRET: "é".repeat(16) })).toBe("é".repeat(16));
+    expect(faultsOf({ JWT_SECRET: "é".repeat(15) })).toHaveLength(1);
+  });
+
+  it.each([
+    ["as it is", SECRET, SECRET],
+    ["without the line feed at its end", `${SECRET}\n`, SECRET],
+    ["without the line break at its end", `${SECRET}\r\n`, SECRET],
+    ["without one line feed of two", `${SECRET}\n\n`, `${SECRET}\n`],
+    ["with the spaces around it", ` ${SECRET} `, ` ${SECRET} `],
+    ["with the line feed inside it", `a\n${SECRET}`, `a\n${SECRET}`],
+  ])("is read from a file %s", (_, content, expected) => {
+    const path = fileOf("secret", content);
+    expect(secretOf({ JWT_SECRET_FILE: path })).toBe(expected);
+    expect(Buffer.from(parseConfig({ PAGE_TOKEN_KEY_FILE: path }, []).pageTokenKey).toString()).toBe(expected);
+  });
+
+  it("from a file is not ephemeral", () => {
+    expect(parseConfig({ JWT_SECRET_FILE: fileOf("kept", SECRET) }, []).tokens?.ephemeral).toBe(false);
+  });
+
+  it("fails with the path when its file cannot be read", () => {
+    const missing = join(folder, "missing");
+    expect(faultsOf({ JWT_SECRET_FILE: missing })).toEqual([
+      `JWT_SECRET_FILE="${missing}": must be a readable file (ENOENT)`,
+    ]);
+    expect(faultsOf({ JWT_SECRET_FILE: folder })).toEqual([
+      `JWT_SECRET_FILE="${folder}": must be a readable file (EISDIR)`,
+    ]);
+  });
+
+  it("is too short when its file is empty", () => {
+    for (const content of ["", "\n"]) {
+      const path = fileOf("empty", content);
+      expect(faultsOf({ JWT_SECRET_FILE: path })).toEqual(["JWT_SECRET: must be at least 32 bytes"]);
+      expect(faultsOf({}, [`--page-token-key-file=${path}`])).toEqual(["PAGE_TOKEN_KEY: must be at least 32 bytes"]);
+    }
+  });
+
+  it.each(["JWT_SECRET", "PAGE_TOKEN_KEY"])("fails when it is given twice in the environment: %s", (variable) => {
+    const fault = `set one of ${variable} and ${variable}_FILE, not both`;
+    const path = fileOf("twice", SECRET);
+    for (const secret of [SECRET, OTHER_SECRET, "too short"])
+      expect(faultsOf({ [variable]: secret, [`${variable}_FILE`]: path })).toEqual([fault]);
+    expect(faultsOf({ [variable]: SECRET, [`${variable}_FILE`]: join(folder, "missing") })).toEqual([fault]);
+  });
+
+  it("is the only kind of setting that a file can hold", () => {
+    expect(parseConfig({ PORT_FILE: fileOf("port", "1234") }, []).port).toBe(50051);
+  });
+
+  it("is made for each run if there is none", () => {
+    const [one, other] = [parseConfig({}, []), parseConfig({}, [])];
+    expect(one.tokens?.secret).toHaveLength(32);
+    expect(one.pageTokenKey).toHaveLength(32);
+    expect(one.tokens?.secret).not.toEqual(other.tokens?.secret);
+    expect(one.pageTokenKey).not.toEqual(other.pageTokenKey);
+    expect(one.tokens?.secret).not.toEqual(one.pageTokenKey);
+  });
+});
+
+describe("a flag", () => {
+  it("overrides its variable, in either form", () => {
+    expect(parseConfig({ PORT: "1" }, ["--port", "2"]).port).toBe(2);
+    expect(parseConfig({ PORT: "1" }, ["--port=2"]).port).toBe(2);
+    expect(parseConfig({ MAX_USERS_PER_CALL: "1" }, ["--max-users-per-call=2"]).maxUsersPerCall).toBe(2);
+  });
+
+  it("overrides a variable whose value is bad", () => {
+    expect(parseConfig({ PORT: "http" }, ["--port=2"]).port).toBe(2);
+  });
+
+  it("fails with the variable when its value is bad", () => {
+    expect(faultsOf({ PORT: "1" }, ["--port=http"])).toEqual(['PORT="http": must be a whole number from 0 to 65535']);
+  });
+
+  it("without a value counts as absent", () => {
+    expect(parseConfig({ PORT: "1" }, ["--port="]).port).toBe(1);
+  });
+
+  it("names the file of a secret", () => {
+    const path = fileOf("flagged", SECRET);
+    expect(secretOf({}, ["--jwt-secret-file", path])).toBe(SECRET);
+    expect(secretOf({ JWT_SECRET_FILE: join(folder, "missing") }, ["--jwt-secret-file", path])).toBe(SECRET);
+  });
+
+  it("that names the file of a secret overrides the variable that holds the secret", () => {
+    const path = fileOf("flagged", SECRET);
+    expect(secretOf({ JWT_SECRET: OTHER_SECRET }, ["--jwt-secret-file", path])).toBe(SECRET);
+  });
+
+  it.each(["--jwt-secret", "--page-token-key"])("for a secret itself is refused without showing it: %s", (flag) => {
+    for (const args of [[`${flag}=${SECRET}`], [flag, SECRET], ["--", `${flag}=${SECRET}`]]) {
+      const faults = faultsOf({}, args);
+      expect(faults).not.toEqual([]);
+      expect(faults.join()).not.toContain(SECRET);
+    }
+  });
+
+  it.each([["--bogus"], ["--bogus=1"], ["-p"], ["--no-port"], ["--PORT=1"], ["--max_users_per_call=1"]])(
+    "that is unknown fails with its name: %s",
+    (flag) => {
+      expect(faultsOf({}, [flag])).toEqual([`Unknown option '${flag.split("=")[0]}'`]);
+    },
+  );
+
+  it.each([[["serve"]], [["--", "serve"]], [["--port"]], [["--port", "--host=::1"]]])(
+    "fails in one line: %j",
+    (args) => {
+      const faults = faultsOf({}, args);
+      expect(faults).toHaveLength(1);
+      expect(faults.join()).not.toContain("\n");
+    },
+  );
+
+  it("without the value that it needs fails with its name, and hides no other fault", () => {
+    expect(faultsOf({ NODE_ENV: "production" }, ["--port=http", "--jwt-secret-file"])).toEqual([
+      "Option '--jwt-secret-file' needs a value",
+      'PORT="http": must be a whole number from 0 to 65535',
+    ]);
+  });
+
+  it("in the short form that other tools have is refused without showing its value", () => {
+    expect(faultsOf({}, ["-psecret"])).toEqual(["Unknown option '-p'"]);
+  });
+
+  it("is all that an argument may be, and others are not shown", () => {
+    expect(faultsOf({}, ["--port", "1", SECRET, "--", OTHER_SECRET])).toEqual([
+      "Unexpected argument at position 3",
+      "Unexpected argument at position 5",
+    ]);
+  });
+
+  it("that is unknown hides no other fault", () => {
+    expect(faultsOf({ LOG_LEVEL: "loud" }, ["--bogus", "--port=http", "--other"])).toEqual([
+      "Unknown option '--bogus'",
+      "Unknown option '--other'",
+      'PORT="http": must be a whole number from 0 to 65535',
+      'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal, silent',
+    ]);
+  });
+
+  it("that is unknown makes no fault of what other flags have set right", () => {
+    expect(faultsOf({ PORT: "http" }, ["--bogus", "--port=1"])).toEqual(["Unknown option '--bogus'"]);
+  });
+});
+
+describe("in production", () => {
+  const NODE_ENV = "production";
+
+  it("fails without a JWT_SECRET", () => {
+    expect(faultsOf({ NODE_ENV })).toEqual(["JWT_SECRET: must be set with NODE_ENV=production"]);
+    expect(faultsOf({ NODE_ENV, JWT_SECRET: "" })).toEqual(["JWT_SECRET: must be set with NODE_ENV=production"]);
+  });
+
+  it("fails with one fault when the JWT_SECRET is set but bad", () => {
+    expect(faultsOf({ NODE_ENV, JWT_SECRET: "too short" })).toEqual(["JWT_SECRET: must be at least 32 bytes"]);
+    expect(faultsOf({ NODE_ENV, JWT_SECRET_FILE: folder })).toEqual([
+      `JWT_SECRET_FILE="${folder}": must be a readable file (EISDIR)`,
+    ]);
+  });
+
+  it("starts with a JWT_SECRET, however it is given", () => {
+    expect(secretOf({ NODE_ENV, JWT_SECRET: SECRET })).toBe(SECRET);
+    expect(secretOf({ NODE_ENV, JWT_SECRET_FILE: fileOf("production", SECRET) })).toBe(SECRET);
+  });
+
+  it("refuses AUTH=none", () => {
+    const fault = 'AUTH="none": must be jwt with NODE_ENV=production, unless ALLOW_INSECURE=true';
+    expect(faultsOf({ NODE_ENV, AUTH: "none" })).toEqual([fault]);
+    expect(faultsOf({ NODE_ENV, AUTH: "none", JWT_SECRET: SECRET })).toEqual([fault]);
+    expect(faultsOf({ NODE_ENV, AUTH: "none", ALLOW_INSECURE: "false" })).toEqual([fault]);
+    expect(faultsOf({}, ["--node-env=production", "--auth=none"])).toEqual([fault]);
+  });
+
+  it("takes AUTH=none with ALLOW_INSECURE=true", () => {
+    expect(parseConfig({ NODE_ENV, AUTH: "none", ALLOW_INSECURE: "true" }, []).tokens).toBeUndefined();
+  });
+
+  it("needs a JWT_SECRET despite ALLOW_INSECURE=true", () => {
+    expect(faultsOf({ NODE_ENV, ALLOW_INSECURE: "true" })).toHaveLength(1);
+  });
+});
+
+describe("out of production", () => {
+  it.each(["", "development", "test", "staging"])("takes AUTH=none when NODE_ENV is %j", (NODE_ENV) => {
+    expect(parseConfig({ NODE_ENV, AUTH: "none" }, []).tokens).toBeUndefined();
+  });
+});

@@ -1,0 +1,210 @@
+import { once } from "node:events";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { draftUser } from "../../src/domain/user.ts";
+import {
+  ChatMessageSchema,
+  CreateUserRequestSchema,
+  ListUsersRequestSchema,
+  UserService,
+} from "../../src/gen/user/v1/user_service_pb.ts";
+import { MemoryUserRepository } from "../../src/repository/memory.ts";
+import { served } from "../../src/server.ts";
+import { PageTokens } from "../../src/service/page-token.ts";
+import { createUserService } from "../../src/service/user-service.ts";
+import { FULL } from "../support/full.ts";
+import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
+import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { endOf, frame, rawCall } from "./raw-call.ts";
+
+const CLIENTS = FULL ? 200 : 20;
+const USERS = FULL ? 200_000 : 2000;
+const PAGE_SIZE = 1000;
+/** Long enough that one page is many times what the windows of HTTP/2 and of the server hold. */
+const NAME = "x".repeat(500);
+
+/** What a client takes in without reading, in bytes: the initial window of HTTP/2. */
+const WINDOW = 65_535;
+const MIB = 2 ** 20;
+
+const MESSAGE = frame(ChatMessageSchema, { userId: "ada", message: "x".repeat(2000) });
+/** How much a client that chats tries to send, in bytes. */
+const CHAT_BYTES = 4 * MIB;
+
+describe("clients that stop reading", () => {
+  it("make ListUsers wait, and leave nothing behind", async () => {
+    const repository = new MemoryUserRepository();
+    await repository.create(newUsers(USERS, "user").map(draftUser), new AbortController());
+    const pageTokens = new PageTokens(new Uint8Array(32));
+    const service = createUserService({ repository, pageTokens, maxUsersPerCall: 1 });
+    const handlers = { yielded: 0, ended: 0 };
+    const watched = served(UserService, {
+      ...service,
+      async *listUsers(request, context) {
+        try {
+          for await (const user of service.listUsers(request, context)) {
+            handlers.yielded++;
+            yield user;
+          }
+        } finally {
+          handlers.ended++;
+        }
+      },
+    });
+    const server = await startTestServer({ services: [watched] });
+    const clients = await startClients(server.port, CLIENTS);
+
+    await Promise.all(clients.map((client) => stallListing(client, "")));
+    expect(handlers.yielded / CLIENTS, "users taken from a handler whose client does not read").toBeLessThan(
+      PAGE_SIZE / 2,
+    );
+    expect(handlers.ended, "handlers that ended meanwhile").toBe(0);
+
+    disconnect(clients);
+    const lines = await server.logs.waitForCalls(CLIENTS, "/ListUsers");
+    expect(lines.filter(({ code }) => code === "CANCELLED")).toHaveLength(CLIENTS);
+    await expect.poll(() => handlers.ended, { message: "handlers that never ended" }).toBe(CLIENTS);
+    expect(server.server.openCalls).toBe(0);
+  });
+
+  it("make Chat stop listening to them, and leave nothing behind", async () => {
+    const server = await startTestServer();
+    const clients = await startClients(server.port, CLIENTS);
+
+    const sent = await Promise.all(clients.map(stallChat));
+    expect(Math.max(...sent), "bytes the server took from a client that does not read").toBeLessThan(CHAT_BYTES / 8);
+
+    disconnect(clients);
+    const lines = await server.logs.waitForCalls(CLIENTS, "/Chat");
+    expect(lines.filter(({ code }) => code === "CANCELLED")).toHaveLength(CLIENTS);
+    expect(server.server.openCalls).toBe(0);
+  });
+
+  it.runIf(FULL)("cost the server little memory", async () => {
+    const server = await startServerProcess();
+    await createUsers(server.port, USERS);
+    // What is served for the first time is encoded, and kept; that is not what is measured here.
+    const pageTokens = await readAllPages(server.port);
+    expect(pageTokens).toHaveLength(CLIENTS);
+
+    const listing = await growthOf(server, async () => {
+      const readers = await startClients(server.port, CLIENTS);
+      await Promise.all(readers.map((client, index) => stallListing(client, pageTokens[index] ?? "")));
+      return readers;
+    });
+    const lines = await server.logs.waitForCalls(2 * CLIENTS, "/ListUsers");
+    expect(lines.filter(({ code }) => code === "CANCELLED")).toHaveLength(CLIENTS);
+
+    const chatting = await growthOf(server, async () => {
+      const talkers = await startClients(server.port, CLIENTS);
+      await Promise.all(talkers.map(stallChat));
+      return talkers;
+    });
+    await server.logs.waitForCalls(CLIENTS, "/Chat");
+
+    console.info("growth of the server's memory in MiB:", { listing, chatting });
+    expect(listing.resident).toBeLessThan(64);
+    expect(listing.inUse).toBeLessThan(64);
+    // They try to send 800 MiB.
+    expect(chatting.resident).toBeLessThan(256);
+    expect(chatting.inUse).toBeLessThan(128);
+  });
+});
+
+/** By how many MiB the memory of a server grows while clients are stalled. They are disconnected afterwards. */
+async function growthOf(
+  server: ServerProcess,
+  stall: () => Promise<readonly StallingClient[]>,
+): Promise<{ resident: number; inUse: number }> {
+  // In this order, what is garbage counts for the growth, and not for what was there before.
+  const inUseBefore = await server.memoryInUse();
+  const residentBefore = await server.residentMemory();
+  const clients = await stall();
+  const resident = ((await server.residentMemory()) - residentBefore) / MIB;
+  const inUse = ((await server.memoryInUse()) - inUseBefore) / MIB;
+  disconnect(clients);
+  return { resident, inUse };
+}
+
+/** A client on a connection of its own. */
+interface StallingClient {
+  readonly session: ClientHttp2Session;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+async function startClients(port: number, count: number): Promise<StallingClient[]> {
+  const metadata = { authorization: `Bearer ${await tokenFor(ADMIN)}` };
+  const clients = Array.from({ length: count }, () => ({ session: connect(`http://127.0.0.1:${port}`), metadata }));
+  onTestFinished(() => disconnect(clients));
+  await Promise.all(clients.map(({ session }) => once(session, "connect")));
+  return clients;
+}
+
+function disconnect(clients: readonly StallingClient[]): void {
+  for (const { session } of clients) session.destroy();
+}
+
+function list({ session, metadata }: StallingClient, pageToken: string): ClientHttp2Stream {
+  const stream = rawCall(session, "/user.v1.UserService/ListUsers", metadata);
+  stream.end(frame(ListUsersRequestSchema, { pageSize: PAGE_SIZE, pageToken }));
+  return stream;
+}
+
+/** Asks for a page and reads none of it, until the server can send no more. */
+async function stallListing(client: StallingClient, pageToken: string): Promise<void> {
+  await stalled(client, list(client, pageToken));
+}
+
+/** Sends messages and reads no answer, until no more can be sent; returns how many bytes left until then. */
+async function stallChat(client: StallingClient): Promise<number> {
+  const stream = rawCall(client.session, "/user.v1.UserService/Chat", client.metadata);
+  let sent = 0;
+  const send = (): void => {
+    sent += MESSAGE.length;
+    if (sent < CHAT_BYTES) stream.write(MESSAGE, send);
+  };
+  send();
+  await stalled(client, stream);
+  return sent;
+}
+
+/** Waits until a client that does not read holds all that its window admits, and the server has had time for more. */
+async function stalled({ session }: StallingClient, stream: ClientHttp2Stream): Promise<void> {
+  while (stream.readableLength < WINDOW) await roundTrip(session);
+  for (let count = 0; count < 100; count++) await roundTrip(session);
+}
+
+function roundTrip(session: ClientHttp2Session): Promise<void> {
+  return new Promise((resolve, reject) => {
+    session.ping((error) => (error ? reject(error) : resolve()));
+  });
+}
+
+async function createUsers(port: number, count: number): Promise<void> {
+  const [client = expect.fail("there is no client")] = await startClients(port, 1);
+  const perCall = 10_000;
+  for (let created = 0; created < count; created += perCall) {
+    const stream = rawCall(client.session, "/user.v1.UserService/CreateUsers", client.metadata);
+    const requests = newUsers(perCall, `user${created}-`).map((user) => frame(CreateUserRequestSchema, user));
+    stream.end(Buffer.concat(requests));
+    expect(await endOf(stream)).toBe("OK");
+  }
+}
+
+/** Reads all users, page by page, and returns the tokens of the pages. */
+async function readAllPages(port: number): Promise<string[]> {
+  const [client = expect.fail("there is no client")] = await startClients(port, 1);
+  const tokens: string[] = [];
+  let next: string | undefined = "";
+  while (next !== undefined) {
+    tokens.push(next);
+    const stream: ClientHttp2Stream = list(client, next).resume();
+    const [trailers] = (await once(stream, "trailers")) as [Record<string, string | undefined>];
+    next = trailers["x-next-page-token"];
+  }
+  return tokens;
+}
+
+function newUsers(count: number, prefix: string): { email: string; name: string }[] {
+  return Array.from({ length: count }, (_, index) => ({ email: `${prefix}${index}@example.com`, name: NAME }));
+}

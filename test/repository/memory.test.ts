@@ -1,0 +1,4 @@
+import { MemoryUserRepository } from "../../src/repository/memory.ts";
+import { userRepositoryContract } from "./user-repository-suite.ts";
+
+userRepositoryContract("MemoryUserRepository", async () => new MemoryUserRepository());

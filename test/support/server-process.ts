@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { onTestFinished } from "vitest";
+import { LogLines } from "./log-lines.ts";
+import { JWT_SECRET } from "./server.ts";
+
+/** A server that runs in a process of its own, as it does in production. */
+export interface ServerProcess {
+  readonly port: number;
+  readonly logs: LogLines;
+  /** Resident memory in bytes, now. */
+  residentMemory(): Promise<number>;
+  /** Memory in bytes that objects and buffers occupy, once the garbage is collected. */
+  memoryInUse(): Promise<number>;
+}
+
+/** Loaded before the server: collects garbage on request, and tells what is left. */
+const COLLECTOR = `
+  process.on("message", async () => {
+    // What is finalized after one collection, the next one frees.
+    for (let count = 0; count < 3; count++) await gc({ type: "major", execution: "async" });
+    const { heapUsed, external } = process.memoryUsage();
+    process.send(heapUsed + external);
+  });
+  process.channel.unref();
+`;
+
+/** Runs `src/main.ts` on a free port until the test is finished. */
+export async function startServerProcess(): Promise<ServerProcess> {
+  const preload = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
+  const child = spawn(process.execPath, ["--expose-gc", "--import", preload, "src/main.ts"], {
+    env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET },
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
+  });
+  const exited = once(child, "exit");
+  onTestFinished(async () => {
+    child.kill("SIGTERM");
+    await exited;
+  });
+
+  const logs = new LogLines();
+  const listening = Promise.withResolvers<number>();
+  if (child.stdout === null) throw new Error("the server has no standard output");
+  createInterface(child.stdout).on("line", (text) => {
+    logs.write(text);
+    const line = JSON.parse(text) as { msg: string; port: number };
+    if (line.msg === "listening") listening.resolve(line.port);
+  });
+  child.once("exit", (code) => listening.reject(new Error(`the server exited with ${code}`)));
+
+  return {
+    port: await listening.promise,
+    logs,
+    residentMemory: () => residentMemoryOf(child.pid ?? 0),
+    async memoryInUse() {
+      child.send("measure");
+      const [bytes] = await once(child, "message");
+      return Number(bytes);
+    },
+  };
+}
+
+async function residentMemoryOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
