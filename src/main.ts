@@ -1,9 +1,8 @@
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
-import type { Logger } from "pino";
 import { banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { signToken } from "./interceptors/token.ts";
-import { createLogger } from "./logger.ts";
+import { createLogger, type ProcessLogger } from "./logger.ts";
 import { ListenError, type RunningServer, startServer } from "./server.ts";
 
 /** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
@@ -29,11 +28,11 @@ try {
 }
 
 async function run(config: Config): Promise<void> {
-  const logger = createLogger(config);
-  const starting = startServer(config, logger);
-  stopOnSignals(starting, logger);
+  const log = createLogger(config);
+  const starting = startServer(config, log.logger);
+  stopOnSignals(starting, log);
   const server = await starting;
-  logger.info({ host: config.host, port: server.port }, "listening");
+  log.logger.info({ host: config.host, port: server.port }, "listening");
   if (config.tokens?.ephemeral) {
     const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
     process.stderr.write(banner(server.port, token));
@@ -41,12 +40,12 @@ async function run(config: Config): Promise<void> {
 }
 
 /** Stops gracefully on the first signal, and exits at once on the next. */
-function stopOnSignals(starting: Promise<RunningServer>, logger: Logger): void {
+function stopOnSignals(starting: Promise<RunningServer>, log: ProcessLogger): void {
   let stoppingSince: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stoppingSince === undefined) {
       stoppingSince = performance.now();
-      void stop(signal, starting, logger);
+      void stop(signal, starting, log);
     } else if (performance.now() - stoppingSince > SAME_SIGNAL_MS) {
       process.exit(1);
     }
@@ -54,11 +53,12 @@ function stopOnSignals(starting: Promise<RunningServer>, logger: Logger): void {
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
 }
 
-async function stop(signal: NodeJS.Signals, starting: Promise<RunningServer>, logger: Logger): Promise<void> {
-  logger.info({ signal }, "stopping");
+async function stop(signal: NodeJS.Signals, starting: Promise<RunningServer>, log: ProcessLogger): Promise<void> {
+  log.logger.info({ signal }, "stopping");
   const server = await starting;
   await server.stop();
-  logger.info("stopped");
+  log.logger.info("stopped");
+  await log.flush();
   process.exit();
 }
 

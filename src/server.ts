@@ -137,10 +137,8 @@ function interceptorsOf(
 ): ServerInterceptor[] {
   const methods = services.flatMap((service) => service.methods);
   return [
-    // Outermost: whatever refuses a call further in, the call is seen, logged and counted.
-    createObserve([createCallLog(logger)]),
-    // Outside all that may wait, so that a stop can end a call wherever it waits.
-    openCalls.interceptor,
+    // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.
+    createObserve(openCalls, [createCallLog(logger)]),
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policyOf),
     // Before anything looks at a message of somebody unknown.

@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { handleBidiStreamingCall } from "@grpc/grpc-js";
 import { CallContext } from "./call-context.ts";
-import { receiveRequests } from "./request-stream.ts";
+import { RequestMessages } from "./request-stream.ts";
 import { sendResponses } from "./response-stream.ts";
 import type { MethodOf, Serving } from "./serving.ts";
 
@@ -12,6 +12,6 @@ export function serveBidiStreaming(
 ): handleBidiStreamingCall<Message, Buffer> {
   return (call) => {
     const context = new CallContext(method, call);
-    void sendResponses(call, context, impl(receiveRequests(call, context), context), encode, live);
+    void sendResponses(call, context, impl(new RequestMessages(call, context), context), encode, live);
   };
 }

@@ -80,10 +80,10 @@ export class CallContext implements HandlerContext {
     return this.#controller.signal;
   }
 
-  timeoutMs = (): number | undefined => {
+  timeoutMs(): number | undefined {
     const deadline = Number(this.#call.getDeadline());
     return deadline === Number.POSITIVE_INFINITY ? undefined : deadline - Date.now();
-  };
+  }
 
   /** Why the call has ended; undefined while it goes on. */
   get endReason(): Error | undefined {

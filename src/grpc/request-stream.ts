@@ -7,16 +7,34 @@ export type RequestStream = ServerReadableStream<Message, Buffer> | ServerDuplex
 
 /**
  * The request messages, read no faster than the handler takes them. The end of the iteration means the client's
- * half-close; a call that ends before throws the reason.
+ * half-close; a call that ends before throws the reason. Leaving the iteration early leaves the call open, so that a
+ * status can be sent; the stream's own iterator would destroy it.
  */
-export async function* receiveRequests(call: RequestStream, context: CallContext): AsyncGenerator<Message> {
-  // Leaving the loop early must not destroy the stream, for then no status could be sent.
-  const messages: AsyncIterable<Message> = call.iterator({ destroyOnReturn: false });
-  try {
-    for await (const message of messages) yield message;
-  } catch (error) {
-    context.throwIfEnded();
-    throw error;
+export class RequestMessages implements AsyncIterableIterator<Message> {
+  readonly #call: RequestStream;
+  readonly #context: CallContext;
+  #wake: (() => void) | undefined;
+
+  constructor(call: RequestStream, context: CallContext) {
+    this.#call = call;
+    this.#context = context;
+    const wake = (): void => this.#wake?.();
+    call.on("readable", wake).on("end", wake).on("close", wake);
   }
-  context.throwIfEnded();
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Message, undefined>> {
+    for (;;) {
+      this.#context.throwIfEnded();
+      const value: Message | null = this.#call.read();
+      if (value !== null) return { done: false, value };
+      if (this.#call.readableEnded) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
 }

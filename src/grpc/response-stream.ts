@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { Message } from "@bufbuild/protobuf";
 import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
+import { Batches } from "../service/batches.ts";
 import type { CallContext } from "./call-context.ts";
 import { toFailure } from "./failure.ts";
 import type { LiveStream, LiveStreams } from "./live-streams.ts";
@@ -43,11 +44,21 @@ async function pump<T>(
   encode: (response: T) => Buffer,
 ): Promise<void> {
   let headersSent = false;
-  for await (const response of responses) {
+  /** Writes a response, and tells whether the client keeps up. */
+  const write = (response: T): boolean => {
     context.throwIfEnded();
     if (!headersSent) context.sendHeaders();
     headersSent = true;
-    if (!call.write(encode(response))) await once(call, "drain", { signal: context.signal });
+    return call.write(encode(response));
+  };
+  const drained = () => once(call, "drain", { signal: context.signal });
+
+  if (responses instanceof Batches) {
+    for await (const batch of (responses as Batches<T>).batches) {
+      for (const response of batch) if (!write(response)) await drained();
+    }
+  } else {
+    for await (const response of responses) if (!write(response)) await drained();
   }
   context.throwIfEnded();
   if (!headersSent) context.sendHeaders();

@@ -13,6 +13,8 @@ import { PassThrough } from "./pass-through.ts";
  */
 export type Authenticate = (metadata: Metadata) => Principal | Promise<Principal>;
 
+const BEARER = /^bearer [\w.~+/=-]+$/i;
+
 /** The roles that are admitted whatever the request says. */
 const ADMITTED: Readonly<Record<Access, readonly PrincipalRole[]>> = {
   [Access.UNSPECIFIED]: [],
@@ -107,12 +109,14 @@ function notSelf(): PermissionDeniedError {
   return new PermissionDeniedError("only the user concerned or an admin may do this");
 }
 
-/** The bearer token of a call (RFC 6750). */
+/**
+ * The bearer token of a call (RFC 6750).
+ *
+ * @throws UnauthenticatedError if there is not exactly one.
+ */
 export function bearerToken(metadata: Metadata): string {
   const values = metadata.get("authorization");
   const [value] = values;
-  const token =
-    typeof value === "string" && values.length === 1 ? /^bearer ([\w.~+/=-]+)$/i.exec(value)?.[1] : undefined;
-  if (token === undefined) throw new UnauthenticatedError();
-  return token;
+  if (typeof value !== "string" || values.length > 1 || !BEARER.test(value)) throw new UnauthenticatedError();
+  return value.slice("Bearer ".length);
 }

@@ -1,7 +1,8 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
 import { keepRecord } from "../grpc/call-record.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status.ts";
+import type { OpenCalls } from "./open-calls.ts";
 import { PassThrough } from "./pass-through.ts";
 
 /** What is known of a call when it has ended. Holds nothing personal but what a cause may say. */
@@ -34,16 +35,17 @@ const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{
 const CLOCK_LEAD_MS = 20;
 
 /**
- * Sees every call begin and end. Gives it the request id that the client sent, or a new one, and tells the subscribers
- * when it ends. Nearest to the wire, so that a call that another interceptor refuses is seen as well, and every status
+ * Sees every call begin and end: keeps it among the open calls meanwhile, gives it the request id that the client sent,
+ * or a new one, and tells the subscribers when it ends. Nearest to the wire, so that a call that another interceptor refuses is seen as well, and every status
  * leaves through it with an ErrorInfo and the request id.
  */
-export function createObserve(subscribers: readonly CallSubscriber[]): ServerInterceptor {
-  return ({ path }, call) => new ObservedCall(call, path, subscribers);
+export function createObserve(openCalls: OpenCalls, subscribers: readonly CallSubscriber[]): ServerInterceptor {
+  return ({ path }, call) => new ObservedCall(call, path, openCalls, subscribers);
 }
 
 class ObservedCall extends PassThrough {
   readonly #path: string;
+  readonly #openCalls: OpenCalls;
   readonly #subscribers: readonly CallSubscriber[];
   readonly #start = performance.now();
   #requestId = "";
@@ -51,9 +53,10 @@ class ObservedCall extends PassThrough {
   #headersSent = false;
   #ended = false;
 
-  constructor(outer: PassThrough["outer"], path: string, subscribers: readonly CallSubscriber[]) {
+  constructor(outer: PassThrough["outer"], path: string, openCalls: OpenCalls, subscribers: readonly CallSubscriber[]) {
     super(outer);
     this.#path = path;
+    this.#openCalls = openCalls;
     this.#subscribers = subscribers;
     // grpc-js ends some calls by itself: at the client's deadline, or for a frame that it cannot decode. It does so by
     // calling sendStatus of the outermost call, past all interceptors; this is how such a status is seen.
@@ -62,8 +65,9 @@ class ObservedCall extends PassThrough {
   }
 
   override onReceiveMetadata(metadata: Metadata): void {
+    this.#openCalls.add(this);
     const [sent] = metadata.get(REQUEST_ID);
-    this.#requestId = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent) ? sent : randomUUID();
+    this.#requestId = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent) ? sent : newRequestId();
     const [traceparent] = metadata.get("traceparent");
     if (typeof traceparent === "string") this.#traceId = TRACEPARENT.exec(traceparent)?.[1];
     keepRecord(metadata, { requestId: this.#requestId });
@@ -87,7 +91,13 @@ class ObservedCall extends PassThrough {
     if (!this.#ended) super.sendStatus(given);
   }
 
+  /** Ends the call from outside, with the status that `reason` stands for. */
+  end(reason: Error): void {
+    this.refuse(reason);
+  }
+
   override onCancel(): void {
+    this.#openCalls.delete(this);
     if (!this.#ended) {
       const expired = Date.now() >= Number(this.outer.getDeadline()) - CLOCK_LEAD_MS;
       this.#publish(expired ? status.DEADLINE_EXCEEDED : status.CANCELLED, undefined);
@@ -118,4 +128,13 @@ class ObservedCall extends PassThrough {
     };
     for (const subscriber of this.#subscribers) subscriber(ended);
   }
+}
+
+/** Tells the request ids of this process from those of others. */
+const PROCESS_ID = randomBytes(6).toString("hex");
+let requests = 0;
+
+function newRequestId(): string {
+  requests++;
+  return `${PROCESS_ID}-${requests}`;
 }

@@ -1,6 +1,6 @@
-import { v7 as uuidv7 } from "uuid";
 import { EmailTakenError, UserNotFoundError } from "../domain/errors.ts";
 import type { User, UserDraft } from "../domain/user.ts";
+import { newUserId } from "../domain/user-id.ts";
 import type { Cancellable, UserRepository } from "./user-repository.ts";
 
 /** Keeps users in the memory of this process, for as long as it lives. */
@@ -38,7 +38,7 @@ export class MemoryUserRepository implements UserRepository {
   }
 
   #insert({ email, name, role }: UserDraft, createdAt: number): User {
-    const user: User = { id: uuidv7(), email: email.given, name, createdAt, role };
+    const user: User = { id: newUserId(), email: email.given, name, createdAt, role };
     this.#byId.set(user.id, user);
     this.#emails.add(email.normalized);
     this.#ordered.push(user);

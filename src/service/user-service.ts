@@ -16,6 +16,7 @@ import {
   type UserService,
 } from "../gen/user/v1/user_service_pb.ts";
 import type { UserRepository } from "../repository/user-repository.ts";
+import { Batches } from "./batches.ts";
 import type { PageTokens } from "./page-token.ts";
 import { toUserMessage } from "./user-message.ts";
 
@@ -42,7 +43,11 @@ export function createUserService(parts: UserServiceParts): ServiceImpl<typeof U
     return create(GetUserResponseSchema, { user: toUserMessage(user) });
   }
 
-  async function* listUsers(request: ListUsersRequest, context: HandlerContext): AsyncGenerator<UserMessage> {
+  function listUsers(request: ListUsersRequest, context: HandlerContext): AsyncIterable<UserMessage> {
+    return new Batches(listBatches(request, context));
+  }
+
+  async function* listBatches(request: ListUsersRequest, context: HandlerContext): AsyncGenerator<UserMessage[]> {
     const size = Math.min(request.pageSize || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE);
     const after = request.pageToken === "" ? undefined : pageTokens.open(request.pageToken);
     // One more than asked for, which tells whether another page follows.
@@ -51,7 +56,7 @@ export function createUserService(parts: UserServiceParts): ServiceImpl<typeof U
     const last = page.at(-1);
     if (users.length > size && last !== undefined)
       context.responseTrailer.set(NEXT_PAGE_TOKEN, pageTokens.seal(last.id));
-    for (const user of page) yield toUserMessage(user);
+    yield page.map(toUserMessage);
   }
 
   async function createUsers(

@@ -125,20 +125,10 @@ describe("a frozen message of a stored type", () => {
     expect(encodeUser(user)).toBe(encodeUser(user));
   });
 
-  it("is encoded once for all encoders", () => {
+  it("is encoded once however often it is wrapped", () => {
     const user = frozenUser();
-    const bytes = encodeUser(user);
-    expect(createEncoder(UserSchema, STORED)(user)).toBe(bytes);
-  });
-
-  it("is encoded once for all that wrap it", () => {
-    const user = frozenUser();
-    const response = encodeResponse(create(GetUserResponseSchema, { user }));
-    const bytes = encodeUser(user);
-    bytes.fill(0x20);
-    const again = encodeResponse(create(GetUserResponseSchema, { user }));
-    expect(again.subarray(again.length - bytes.length).equals(bytes)).toBe(true);
-    expect(again).toHaveLength(response.length);
+    const bytes = encodeResponse(create(GetUserResponseSchema, { user }));
+    expect(encodeResponse(create(GetUserResponseSchema, { user }))).toBe(bytes);
   });
 
   it("keeps its bytes for itself", () => {

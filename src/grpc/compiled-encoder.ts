@@ -1,0 +1,140 @@
+import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
+import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+
+/**
+ * Writes a message or a field of one at `offset`, and returns where it ends, or NOT_ENCODED if only the general encoder can
+ * do it.
+ */
+type Write = (value: unknown, offset: number) => number;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const NOT_ENCODED = -1;
+
+/** Every message is written here first, because only then its length is known. Encoding never waits, so one will do. */
+const scratch = Buffer.allocUnsafe(16_384);
+/** Room left for tags, lengths and numbers after the last check. */
+const MARGIN = 64;
+
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
+
+/**
+ * Compiles an encoder for one message type that takes a fraction of the general encoder's time, and writes the same bytes.
+ * Returns undefined for types it does not know how to encode: it knows strings, integers, booleans, enums and messages
+ * of these, outside oneofs. The encoder returns undefined for messages it does not know how to encode: very long ones, and
+ * ones with unknown fields or negative numbers.
+ */
+export function compileEncoder(schema: DescMessage): ((message: Message) => Buffer | undefined) | undefined {
+  const write = compileMessage(schema);
+  return write && ((message) => toBytes(write(message, 0)));
+}
+
+function toBytes(length: number): Buffer | undefined {
+  if (length === NOT_ENCODED) return undefined;
+  const bytes = Buffer.allocUnsafe(length);
+  scratch.copy(bytes, 0, 0, length);
+  return bytes;
+}
+
+function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = []): Write | undefined {
+  if (outer.includes(schema)) return undefined;
+  const writers: Write[] = [];
+  for (const field of schema.fields) {
+    const writer = field.oneof === undefined ? compileField(field, [...outer, schema]) : undefined;
+    if (writer === undefined) return undefined;
+    writers.push(writer);
+  }
+  return (message, offset) => {
+    let end = (message as Message).$unknown === undefined ? offset : NOT_ENCODED;
+    for (let index = 0; index < writers.length && end !== NOT_ENCODED; index++) {
+      end = writers[index]?.(message, end) ?? NOT_ENCODED;
+    }
+    return end;
+  };
+}
+
+/** Compiles the writer of one field, which takes the message that has it. Absent fields take no space. */
+function compileField(field: DescField, outer: readonly DescMessage[]): Write | undefined {
+  const { localName } = field;
+  const write = compileValue(field, outer);
+  // A field that cannot tell absence from zero is left out when it is zero.
+  const implicit = field.fieldKind !== "message" && field.presence === FeatureSet_FieldPresence.IMPLICIT;
+  return (
+    write &&
+    ((message, offset) => {
+      const value = (message as Fields)[localName];
+      if (value === undefined || (implicit && isZero(value))) return offset;
+      return offset + MARGIN > scratch.length ? NOT_ENCODED : write(value, offset);
+    })
+  );
+}
+
+function isZero(value: unknown): boolean {
+  return value === "" || value === 0 || value === 0n || value === false;
+}
+
+/** Compiles the writer of a field's tag and value. */
+function compileValue(field: DescField, outer: readonly DescMessage[]): Write | undefined {
+  if (field.number > 15) return undefined;
+  const varintTag = (field.number << 3) | VARINT;
+  const lengthTag = (field.number << 3) | LENGTH_DELIMITED;
+  if (field.fieldKind === "enum") return (value, offset) => writeNumber(varintTag, value, offset);
+  if (field.fieldKind === "message") {
+    const write = compileMessage(field.message, outer);
+    return write && ((value, offset) => writeNested(lengthTag, write, value, offset));
+  }
+  if (field.fieldKind !== "scalar") return undefined;
+  switch (field.scalar) {
+    case ScalarType.STRING:
+      return (value, offset) => writeString(lengthTag, String(value), offset);
+    case ScalarType.BOOL:
+    case ScalarType.INT32:
+    case ScalarType.UINT32:
+    case ScalarType.INT64:
+    case ScalarType.UINT64:
+      return (value, offset) => writeNumber(varintTag, value, offset);
+    default:
+      return undefined;
+  }
+}
+
+function writeNumber(tag: number, value: unknown, offset: number): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 0) return NOT_ENCODED;
+  scratch[offset] = tag;
+  return writeVarint(number, offset + 1);
+}
+
+function writeString(tag: number, text: string, offset: number): number {
+  // UTF-8 takes at most three bytes for each unit of UTF-16.
+  if (offset + text.length * 3 + MARGIN > scratch.length) return NOT_ENCODED;
+  scratch[offset] = tag;
+  if (text.length * 3 > 0x7f) {
+    const start = writeVarint(Buffer.byteLength(text), offset + 1);
+    return start + scratch.write(text, start);
+  }
+  const length = scratch.write(text, offset + 2);
+  scratch[offset + 1] = length;
+  return offset + 2 + length;
+}
+
+function writeNested(tag: number, write: Write, value: unknown, offset: number): number {
+  scratch[offset] = tag;
+  const start = offset + 2;
+  const end = write(value, start);
+  const length = end - start;
+  // One byte has been left for the length.
+  if (end === NOT_ENCODED || length > 0x7f) return NOT_ENCODED;
+  scratch[offset + 1] = length;
+  return end;
+}
+
+function writeVarint(value: number, offset: number): number {
+  let rest = value;
+  let end = offset;
+  // Division, because bit operations stop at 32 bits.
+  for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) scratch[end++] = (rest % 0x80) | 0x80;
+  scratch[end++] = rest;
+  return end;
+}
