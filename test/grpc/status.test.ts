@@ -115,7 +115,6 @@ describe("toStatus", () => {
     Object.assign(new Error("looks like a status"), { code: status.NOT_FOUND, details: "told" }),
     new TypeError("x is not a function"),
     "a string",
-    null,
     { name: "UserNotFoundError", id: "1" },
   ])("tells the caller nothing of %s, and keeps it for the log", (error) => {
     const result = toStatus(error);
@@ -123,6 +122,10 @@ describe("toStatus", () => {
     expect(decode(result)).toEqual({ code: status.INTERNAL, message: "internal error", details: [info("INTERNAL")] });
     expect(Object.keys(result.metadata.getMap())).toEqual([DETAILS_KEY]);
     expect(causeOf(result)).toBe(error);
+  });
+
+  it("has a cause to log even if nothing was thrown", () => {
+    for (const nothing of [undefined, null]) expect(causeOf(toStatus(nothing))).toBeInstanceOf(Error);
   });
 
   it("keeps the cause of each status apart", () => {
