@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import pino, { type Logger } from "pino";
 import pretty from "pino-pretty";
 import type { Config } from "./config.ts";
@@ -13,10 +14,11 @@ export interface ProcessLogger {
 
 /** Makes the logger of the process: lines of JSON on stdout, or something to read if that is a terminal. */
 export function createLogger({ logLevel, logFormat }: Pick<Config, "logLevel" | "logFormat">): ProcessLogger {
-  const format = logFormat ?? (process.stdout.isTTY ? "pretty" : "json");
+  const terminal = isatty(STDOUT);
+  const format = logFormat ?? (terminal ? "pretty" : "json");
   const options = { level: logLevel, base: null, timestamp: timeField, formatters: { level: levelField } };
   if (format === "pretty") {
-    return { logger: pino(options, pretty({ colorize: process.stdout.isTTY, sync: true })), flush: async () => {} };
+    return { logger: pino(options, pretty({ colorize: terminal, sync: true })), flush: async () => {} };
   }
   const buffer = new LogBuffer(STDOUT);
   return { logger: pino(options, buffer), flush: () => buffer.flush() };

@@ -55,7 +55,9 @@ function stopOnSignals(starting: Promise<RunningServer>, log: ProcessLogger): vo
 
 async function stop(signal: NodeJS.Signals, starting: Promise<RunningServer>, log: ProcessLogger): Promise<void> {
   log.logger.info({ signal }, "stopping");
-  const server = await starting;
+  // If the start fails, run() says why.
+  const server = await starting.catch(() => undefined);
+  if (server === undefined) return;
   await server.stop();
   log.logger.info("stopped");
   await log.flush();

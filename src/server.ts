@@ -23,6 +23,7 @@ import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
+import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { writeWindow } from "./interceptors/write-window.ts";
@@ -90,7 +91,7 @@ export async function startServer(
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
-    interceptors: interceptorsOf(config, logger, descriptors, policies, openCalls),
+    interceptors: interceptorsOf(config, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
     "grpc.enable_channelz": 0,
   });
@@ -134,7 +135,7 @@ function interceptorsOf(
   services: readonly DescService[],
   policyOf: (path: string) => CallPolicy,
   openCalls: OpenCalls,
-): ServerInterceptor[] {
+): Interceptor[] {
   const methods = services.flatMap((service) => service.methods);
   return [
     // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.

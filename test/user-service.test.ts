@@ -191,6 +191,11 @@ describe("CreateUsers", () => {
     expect((await listPage(client, {})).users).toEqual([]);
   });
 
+  it("names what breaks a rule of length or range before anything else", async () => {
+    const call = (await startClient()).createUsers(streamOf({ email: "not an address", name: "x".repeat(513) }));
+    expect(await failureOf(call)).toMatchObject({ violations: ["messages[0].name: STRING_MAX_BYTES"] });
+  });
+
   it("fails with ALREADY_EXISTS when an address is taken, however it is written, and creates nothing", async () => {
     const client = await startClient();
     await client.createUsers(streamOf({ email: "ada@example.com", name: "Ada" }));

@@ -8,10 +8,11 @@ import type { MethodOf, Serving } from "./serving.ts";
 /** Serves an async generator over an async iterable of requests as a bidirectional method. */
 export function serveBidiStreaming(
   { method, impl }: MethodOf<"bidi_streaming">,
-  { encode, live }: Serving,
+  serving: Serving,
 ): handleBidiStreamingCall<Message, Buffer> {
   return (call) => {
     const context = new CallContext(method, call);
-    void sendResponses(call, context, impl(new RequestMessages(call, context), context), encode, live);
+    const requests = new RequestMessages(call, context);
+    void sendResponses(call, context, () => impl(requests, context), serving);
   };
 }

@@ -68,7 +68,10 @@ export class CallContext implements HandlerContext {
     return this.#values;
   }
 
-  /** Aborted when the call ends, however it ends. The reason says why. */
+  /**
+   * Aborted when the call ends, however it ends. The reason is a DeadlineExceededError if its time ran out, a
+   * ServerStoppingError if the server stops, and a CallCancelledError otherwise.
+   */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = new AbortController();

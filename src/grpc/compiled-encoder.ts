@@ -1,5 +1,5 @@
 import { type DescField, type DescMessage, type Message, ScalarType } from "@bufbuild/protobuf";
-import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { Edition, FeatureSet_FieldPresence, isWrapperDesc } from "@bufbuild/protobuf/wkt";
 
 /**
  * Writes a message or a field of one at `offset`, and returns where it ends, or NOT_ENCODED if only the general encoder can
@@ -16,14 +16,18 @@ const scratch = Buffer.allocUnsafe(16_384);
 /** Room left for tags, lengths and numbers after the last check. */
 const MARGIN = 64;
 
+const MAX_INT32 = 2 ** 31 - 1;
+const MAX_UINT32 = 2 ** 32 - 1;
+
 const VARINT = 0;
 const LENGTH_DELIMITED = 2;
 
 /**
  * Compiles an encoder for one message type that takes a fraction of the general encoder's time, and writes the same bytes.
- * Returns undefined for types it does not know how to encode: it knows strings, integers, booleans, enums and messages
- * of these, outside oneofs. The encoder returns undefined for messages it does not know how to encode: very long ones, and
- * ones with unknown fields or negative numbers.
+ * Returns undefined for types it does not know how to encode: it knows strings, integers, booleans, enums and proto3 messages
+ * of these, outside oneofs, with field numbers up to 15. The encoder returns undefined for messages it does not know how to
+ * encode: very long ones, ones that hold a message of more than 127 bytes, and ones with unknown fields, negative numbers,
+ * or values out of range.
  */
 export function compileEncoder(schema: DescMessage): ((message: Message) => Buffer | undefined) | undefined {
   const write = compileMessage(schema);
@@ -38,9 +42,11 @@ function toBytes(length: number): Buffer | undefined {
 }
 
 function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = []): Write | undefined {
-  if (outer.includes(schema)) return undefined;
+  // protobuf-es turns wrappers into plain values, and gives messages that are not proto3 their defaults in another way.
+  const special = isWrapperDesc(schema) || schema.file.edition !== Edition.EDITION_PROTO3;
+  if (special || outer.includes(schema)) return undefined;
   const writers: Write[] = [];
-  for (const field of schema.fields) {
+  for (const field of schema.fields.toSorted((one, other) => one.number - other.number)) {
     const writer = field.oneof === undefined ? compileField(field, [...outer, schema]) : undefined;
     if (writer === undefined) return undefined;
     writers.push(writer);
@@ -79,7 +85,7 @@ function compileValue(field: DescField, outer: readonly DescMessage[]): Write | 
   if (field.number > 15) return undefined;
   const varintTag = (field.number << 3) | VARINT;
   const lengthTag = (field.number << 3) | LENGTH_DELIMITED;
-  if (field.fieldKind === "enum") return (value, offset) => writeNumber(varintTag, value, offset);
+  if (field.fieldKind === "enum") return (value, offset) => writeNumber(varintTag, value, MAX_INT32, offset);
   if (field.fieldKind === "message") {
     const write = compileMessage(field.message, outer);
     return write && ((value, offset) => writeNested(lengthTag, write, value, offset));
@@ -87,21 +93,24 @@ function compileValue(field: DescField, outer: readonly DescMessage[]): Write | 
   if (field.fieldKind !== "scalar") return undefined;
   switch (field.scalar) {
     case ScalarType.STRING:
-      return (value, offset) => writeString(lengthTag, String(value), offset);
+      return (value, offset) => (typeof value === "string" ? writeString(lengthTag, value, offset) : NOT_ENCODED);
     case ScalarType.BOOL:
     case ScalarType.INT32:
+      return (value, offset) => writeNumber(varintTag, value, MAX_INT32, offset);
     case ScalarType.UINT32:
+      return (value, offset) => writeNumber(varintTag, value, MAX_UINT32, offset);
     case ScalarType.INT64:
     case ScalarType.UINT64:
-      return (value, offset) => writeNumber(varintTag, value, offset);
+      return (value, offset) => writeNumber(varintTag, value, Number.MAX_SAFE_INTEGER, offset);
     default:
       return undefined;
   }
 }
 
-function writeNumber(tag: number, value: unknown, offset: number): number {
-  const number = Number(value);
-  if (!Number.isSafeInteger(number) || number < 0) return NOT_ENCODED;
+function writeNumber(tag: number, value: unknown, max: number, offset: number): number {
+  // A string stands for a number where the contract says so (jstype).
+  const number = typeof value === "string" ? Number.NaN : Number(value);
+  if (!Number.isInteger(number) || number < 0 || number > max) return NOT_ENCODED;
   scratch[offset] = tag;
   return writeVarint(number, offset + 1);
 }

@@ -7,7 +7,7 @@ export type RequestStream = ServerReadableStream<Message, Buffer> | ServerDuplex
 
 /**
  * The request messages, read no faster than the handler takes them. The end of the iteration means the client's
- * half-close; a call that ends before throws the reason. Leaving the iteration early leaves the call open, so that a
+ * half-close; a call that ends before throws the reason. Takes one `next` at a time, as `for await` does. Leaving the iteration early leaves the call open, so that a
  * status can be sent; the stream's own iterator would destroy it.
  */
 export class RequestMessages implements AsyncIterableIterator<Message> {
@@ -20,6 +20,8 @@ export class RequestMessages implements AsyncIterableIterator<Message> {
     this.#context = context;
     const wake = (): void => this.#wake?.();
     call.on("readable", wake).on("end", wake).on("close", wake);
+    // A stop of the server ends the context, and later the call.
+    context.signal.addEventListener("abort", wake, { once: true });
   }
 
   [Symbol.asyncIterator](): this {

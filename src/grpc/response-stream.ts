@@ -16,9 +16,8 @@ export type ResponseStream = ServerWritableStream<Message, Buffer> | ServerDuple
 export async function sendResponses<T>(
   call: ResponseStream,
   context: CallContext,
-  responses: AsyncIterable<T>,
-  encode: (response: T) => Buffer,
-  live: LiveStreams | undefined,
+  respond: () => AsyncIterable<T>,
+  { encode, live }: { encode: (response: T) => Buffer; live: LiveStreams | undefined },
 ): Promise<void> {
   const stream: LiveStream = {
     stop(reason) {
@@ -28,7 +27,7 @@ export async function sendResponses<T>(
   };
   live?.add(stream);
   try {
-    await pump(call, context, responses, encode);
+    await pump(call, context, respond(), encode);
     call.end(context.takeTrailers());
   } catch (error) {
     fail(call, context, error);

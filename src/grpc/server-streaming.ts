@@ -7,10 +7,10 @@ import type { MethodOf, Serving } from "./serving.ts";
 /** Serves an async generator as a server-streaming method. */
 export function serveServerStreaming(
   { method, impl }: MethodOf<"server_streaming">,
-  { encode, live }: Serving,
+  serving: Serving,
 ): handleServerStreamingCall<Message, Buffer> {
   return (call) => {
     const context = new CallContext(method, call);
-    void sendResponses(call, context, impl(call.request, context), encode, live);
+    void sendResponses(call, context, () => impl(call.request, context), serving);
   };
 }

@@ -1,10 +1,10 @@
-import type { Metadata, ServerInterceptor } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import type { CallPolicy } from "../contract/policy.ts";
 import { PRINCIPAL_ROLES, type Principal, type PrincipalRole } from "../domain/principal.ts";
 import { Access } from "../gen/policy/v1/policy_pb.ts";
 import { recordOf } from "../grpc/call-record.ts";
 import { PermissionDeniedError, UnauthenticatedError } from "../grpc/errors.ts";
-import { PassThrough } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /**
  * Finds out who calls: the principal at once where that is possible, else a promise of it.
@@ -28,10 +28,10 @@ const ADMITTED: Readonly<Record<Access, readonly PrincipalRole[]>> = {
  * Admits the callers whom the policy of the method allows, and tells the handler who they are. The others get
  * UNAUTHENTICATED if they prove no identity, and PERMISSION_DENIED if it is the wrong one. Public methods never ask.
  */
-export function createAuth(authenticate: Authenticate, policyOf: (path: string) => CallPolicy): ServerInterceptor {
+export function createAuth(authenticate: Authenticate, policyOf: (path: string) => CallPolicy): Interceptor {
   return ({ path }, call) => {
     const policy = policyOf(path);
-    return policy.access === Access.PUBLIC ? PassThrough.over(call) : new AuthenticatedCall(call, authenticate, policy);
+    return policy.access === Access.PUBLIC ? call : new AuthenticatedCall(call, authenticate, policy);
   };
 }
 

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import type { Metadata, ServerInterceptor } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import { InvalidInputError } from "../domain/errors.ts";
 import { IncompleteStreamError } from "../grpc/errors.ts";
 import { endsInsideMessage, roundTrip } from "../grpc/wire.ts";
-import { PassThrough } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /** Request metadata: how many messages the client means to send. */
 export const EXPECTED_COUNT = "x-expected-count";
@@ -17,8 +17,8 @@ export const EXPECTED_COUNT = "x-expected-count";
  * a PING, before which a reset must have arrived. Behind a proxy, which answers PINGs itself, that proves nothing; there
  * the client's `x-expected-count` does.
  */
-export const completeStream: ServerInterceptor = ({ requestStream, responseStream }, call) =>
-  requestStream && !responseStream ? new CompleteStream(call) : PassThrough.over(call);
+export const completeStream: Interceptor = ({ requestStream, responseStream }, call) =>
+  requestStream && !responseStream ? new CompleteStream(call) : call;
 
 class CompleteStream extends PassThrough {
   #expected: number | undefined;

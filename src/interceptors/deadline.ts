@@ -1,8 +1,8 @@
-import type { Metadata, ServerInterceptor } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 import type { CallPolicy } from "../contract/policy.ts";
 import { DeadlineExceededError } from "../grpc/errors.ts";
 import type { CallStatus } from "../grpc/status.ts";
-import { PassThrough } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /** With less time than this left, in milliseconds, no answer reaches the client in time. */
 const LEAST_USEFUL_MS = 1;
@@ -12,7 +12,7 @@ const LEAST_USEFUL_MS = 1;
  * where the client wants more. The time runs from the arrival of the metadata, so a client that never sends its request
  * is not waited for. When it runs out, the client gets DEADLINE_EXCEEDED and the handler's signal is aborted.
  */
-export function createDeadline(policyOf: (path: string) => CallPolicy): ServerInterceptor {
+export function createDeadline(policyOf: (path: string) => CallPolicy): Interceptor {
   return ({ path }, call) => new DeadlineCall(call, policyOf(path));
 }
 
@@ -38,8 +38,8 @@ class DeadlineCall extends PassThrough {
       this.refuse(new DeadlineExceededError());
       return;
     }
-    // grpc-js itself ends the call at the client's own deadline.
-    if (this.#deadline < asked) this.#timer = setTimeout(() => this.refuse(new DeadlineExceededError()), left);
+    // Also at the client's own deadline: grpc-js then sends a status, but while the client does not read, no handler hears of it.
+    if (left < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.refuse(new DeadlineExceededError()), left);
     super.onReceiveMetadata(metadata);
   }
 

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { Metadata, type ServerInterceptor, status } from "@grpc/grpc-js";
+import { Metadata, status } from "@grpc/grpc-js";
 import { keepRecord } from "../grpc/call-record.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status.ts";
 import type { OpenCalls } from "./open-calls.ts";
-import { PassThrough } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /** What is known of a call when it has ended. Holds nothing personal but what a cause may say. */
 export interface EndedCall {
@@ -39,7 +39,7 @@ const CLOCK_LEAD_MS = 20;
  * or a new one, and tells the subscribers when it ends. Nearest to the wire, so that a call that another interceptor refuses is seen as well, and every status
  * leaves through it with an ErrorInfo and the request id.
  */
-export function createObserve(openCalls: OpenCalls, subscribers: readonly CallSubscriber[]): ServerInterceptor {
+export function createObserve(openCalls: OpenCalls, subscribers: readonly CallSubscriber[]): Interceptor {
   return ({ path }, call) => new ObservedCall(call, path, openCalls, subscribers);
 }
 
@@ -60,6 +60,7 @@ class ObservedCall extends PassThrough {
     this.#subscribers = subscribers;
     // grpc-js ends some calls by itself: at the client's deadline, or for a frame that it cannot decode. It does so by
     // calling sendStatus of the outermost call, past all interceptors; this is how such a status is seen.
+    // A second status makes grpc-js give up on a client that does not read the first.
     const send = outer.sendStatus;
     outer.sendStatus = (given) => send.call(outer, this.#ended ? given : this.#end(given));
   }
@@ -72,6 +73,15 @@ class ObservedCall extends PassThrough {
     if (typeof traceparent === "string") this.#traceId = TRACEPARENT.exec(traceparent)?.[1];
     keepRecord(metadata, { requestId: this.#requestId });
     super.onReceiveMetadata(metadata);
+  }
+
+  // grpc-js tells a handler that has not started nothing of the end, and would start it at a late half-close.
+  override onReceiveMessage(message: unknown): void {
+    if (!this.#ended) super.onReceiveMessage(message);
+  }
+
+  override onReceiveHalfClose(): void {
+    if (!this.#ended) super.onReceiveHalfClose();
   }
 
   override sendMetadata(metadata: Metadata): void {

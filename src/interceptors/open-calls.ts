@@ -4,7 +4,7 @@ export interface OpenCall {
   end(reason: Error): void;
 }
 
-/** The calls that are open, from the arrival of each until its status is on its way. */
+/** The calls that are open, from the arrival of each until its status has left or its connection is gone. */
 export class OpenCalls {
   readonly #calls = new Set<OpenCall>();
   #idle: (() => void) | undefined;

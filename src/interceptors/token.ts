@@ -51,7 +51,8 @@ export class TokenVerifier {
     this.#key ??= importKey(this.#options.secret);
     const payload = await this.#payload(token, await this.#key);
     const principal = toPrincipal(payload);
-    if (this.#cache.size >= (this.#options.cacheSize ?? DEFAULT_CACHE_SIZE)) this.#forgetOldest();
+    if (!this.#cache.has(token) && this.#cache.size >= (this.#options.cacheSize ?? DEFAULT_CACHE_SIZE))
+      this.#forgetOldest();
     this.#cache.set(token, { principal, expiresAtMs: Number(payload.exp) * 1000 });
     return principal;
   }

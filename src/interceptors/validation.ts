@@ -1,9 +1,8 @@
 import { create, type DescMessage, type DescMethod, isMessage } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Violation as RuleViolation, type Validator } from "@bufbuild/protovalidate";
-import type { ServerInterceptor } from "@grpc/grpc-js";
 import { InvalidInputError, type Violation } from "../domain/errors.ts";
-import { PassThrough } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /**
  * Holds every request message of `methods`, of each message of a stream, to the rules that the contract states as
@@ -14,7 +13,7 @@ import { PassThrough } from "./pass-through.ts";
  *
  * @throws Error if the rules of a message do not compile.
  */
-export function createValidation(methods: ReadonlyMap<string, DescMethod>): ServerInterceptor {
+export function createValidation(methods: ReadonlyMap<string, DescMethod>): Interceptor {
   const validator = createValidator();
   for (const { input } of methods.values()) {
     const { error } = validator.validate(input, create(input));
@@ -22,7 +21,7 @@ export function createValidation(methods: ReadonlyMap<string, DescMethod>): Serv
   }
   return ({ path }, call) => {
     const method = methods.get(path);
-    return method === undefined ? PassThrough.over(call) : new ValidatedCall(call, method, validator);
+    return method === undefined ? call : new ValidatedCall(call, method, validator);
   };
 }
 

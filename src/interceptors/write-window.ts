@@ -1,5 +1,4 @@
-import type { ServerInterceptor } from "@grpc/grpc-js";
-import { PassThrough } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /** How much may be under way to the socket before the handler has to wait. */
 const MAX_MESSAGES = 256;
@@ -12,7 +11,7 @@ const MAX_BYTES = 64 * 1024;
  *
  * Nearest to the handler: whatever else sees a message sees it in the handler's own time.
  */
-export const writeWindow: ServerInterceptor = (_method, call) => new WriteWindow(call);
+export const writeWindow: Interceptor = (_method, call) => new WriteWindow(call);
 
 class WriteWindow extends PassThrough {
   #messages = 0;

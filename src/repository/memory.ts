@@ -24,6 +24,7 @@ export class MemoryUserRepository implements UserRepository {
   async create(drafts: readonly UserDraft[], scope: Cancellable): Promise<User[]> {
     scope.signal.throwIfAborted();
     this.#refuseTakenEmails(drafts);
+    // Nothing waits in between, but the port promises the last word to the signal.
     scope.signal.throwIfAborted();
     const createdAt = Date.now();
     return drafts.map((draft) => this.#insert(draft, createdAt));

@@ -81,6 +81,21 @@ describe("a handler of any shape", () => {
     }
   });
 
+  it("fails with INTERNAL, and logs the cause, when it throws before it returns anything", async () => {
+    const server = await startProbe({
+      produce() {
+        throw new Error("at once");
+      },
+      converse() {
+        throw new Error("at once");
+      },
+    });
+    const client = probeClient(server);
+    const calls = [collect(client.produce({})), collect(client.converse(streamOf({ text: "a" })))];
+    for (const failure of calls.map(failureOf)) expect(await failure).toMatchObject({ code: "Internal" });
+    for (const { err } of await server.logs.waitForCalls(2)) expect(err?.message).toBe("at once");
+  });
+
   it("reads request metadata, and sets headers and trailers, binary ones too", async () => {
     const bytes = Buffer.from([0, 255, 1]);
     const server = await startProbe(

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { DeadlineExceededError } from "../../src/grpc/errors.ts";
 import { failureOf } from "../support/errors.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
-import { openRequest } from "../support/raw-http2.ts";
+import { frame, openRequest } from "../support/raw-http2.ts";
 
 const EXCEEDED = {
   code: "DeadlineExceeded",
@@ -112,5 +112,38 @@ describe("the deadline of a call", () => {
       code: "DeadlineExceeded",
     });
     expect(await reason).toMatchObject({ name: expect.stringMatching(/DeadlineExceededError|CallCancelledError/) });
+  });
+
+  it("keeps a handler from starting when the request is complete only after it", async () => {
+    let started = 0;
+    const server = await startProbe({
+      brief: async () => {
+        started++;
+        return {};
+      },
+    });
+    const request = openRequest(server.port, "/probe.v1.ProbeService/Brief");
+    request.stream.write(frame(Buffer.alloc(0)));
+    expect((await request.response).trailers["grpc-status"]).toBe("4");
+    request.stream.end();
+    await probeClient(server).public({});
+    expect(started).toBe(0);
+  });
+
+  it("calls off a handler whose client does not read, also at the client's own deadline", async () => {
+    const { promise: calledOff, resolve } = Promise.withResolvers<void>();
+    const server = await startProbe({
+      async *produce(_request, { signal }) {
+        signal.addEventListener("abort", () => resolve());
+        for (;;) yield { payload: Buffer.alloc(10_000) };
+      },
+    });
+    const stalled = openRequest(server.port, "/probe.v1.ProbeService/Produce", { "grpc-timeout": "100m" });
+    stalled.stream.end(frame(Buffer.alloc(0)));
+    await once(stalled.stream, "response");
+    stalled.stream.pause();
+    await calledOff;
+    stalled.stream.session?.destroy();
+    expect(await server.logs.waitForCalls(1)).toMatchObject([{ code: "DEADLINE_EXCEEDED" }]);
   });
 });

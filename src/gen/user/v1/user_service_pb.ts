@@ -184,9 +184,10 @@ export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
 /**
  * UserService keeps users, and lets them talk.
  *
- * Every error carries google.rpc.Status details: an ErrorInfo whose domain is `user.v1` and whose reason is stable, and
- * BadRequest or ResourceInfo where they help. Request messages that break a rule stated here fail with
- * INVALID_ARGUMENT and a BadRequest that lists every violation in the message.
+ * Every error of these methods carries google.rpc.Status details: an ErrorInfo whose domain is `user.v1` and whose reason is
+ * stable, and BadRequest or ResourceInfo where they help. Request messages that break a rule stated here fail with
+ * INVALID_ARGUMENT and a BadRequest that lists the violations in the message: all those of length and range, or, where
+ * there are none, all others.
  *
  * Send `x-request-id` (1 to 128 letters, digits, and `-_.:`) to find a call in the logs. The response metadata carries it
  * back, or a new one where none or a malformed one was sent.
@@ -224,7 +225,7 @@ export const UserService: GenService<{
    * The users are created after the client's half-close, in the order of the stream; a stream that is cancelled, runs out
    * of time, or breaks off before that creates nothing. Clients that know the number of their messages send it as the
    * request metadata `x-expected-count`: a stream with another number of messages fails with DATA_LOSS, which makes the
-   * promise independent of the network between.
+   * promise independent of the network between. Fails with INVALID_ARGUMENT if it is not a whole number.
    *
    * Violations name the message by its index in the stream, from zero, as in `messages[6].email`. Fails with
    * ALREADY_EXISTS if an e-mail address is taken or occurs twice in the stream, with INVALID_ARGUMENT if the stream holds
