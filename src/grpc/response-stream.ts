@@ -5,6 +5,10 @@ import { Batches } from "../service/batches.ts";
 import type { CallContext } from "./call-context.ts";
 import { toFailure } from "./failure.ts";
 import type { LiveStream, LiveStreams } from "./live-streams.ts";
+import { packMessages } from "./packed-messages.ts";
+
+/** Bytes after which messages that are there together are written. */
+const PACK_BYTES = 16 * 1024;
 
 /** The sending half of a call whose response is a stream. */
 export type ResponseStream = ServerWritableStream<Message, Buffer> | ServerDuplexStream<Message, Buffer>;
@@ -43,24 +47,40 @@ async function pump<T>(
   encode: (response: T) => Buffer,
 ): Promise<void> {
   let headersSent = false;
-  /** Writes a response, and tells whether the client keeps up. */
-  const write = (response: T): boolean => {
+  /** Writes a response, or several as one, and tells whether the client keeps up. */
+  const write = (bytes: Buffer): boolean => {
     context.throwIfEnded();
     if (!headersSent) context.sendHeaders();
     headersSent = true;
-    return call.write(encode(response));
+    return call.write(bytes);
   };
   const drained = () => once(call, "drain", { signal: context.signal });
 
   if (responses instanceof Batches) {
     for await (const batch of (responses as Batches<T>).batches) {
-      for (const response of batch) if (!write(response)) await drained();
+      for (const messages of inPacks(batch, encode)) if (!write(packMessages(messages))) await drained();
     }
   } else {
-    for await (const response of responses) if (!write(response)) await drained();
+    for await (const response of responses) if (!write(encode(response))) await drained();
   }
   context.throwIfEnded();
   if (!headersSent) context.sendHeaders();
+}
+
+/** The encoded responses of a batch, in groups large enough to be worth a write. */
+function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Generator<Buffer[]> {
+  let pack: Buffer[] = [];
+  let bytes = 0;
+  for (const response of batch) {
+    const message = encode(response);
+    pack.push(message);
+    bytes += message.length;
+    if (bytes < PACK_BYTES) continue;
+    yield pack;
+    pack = [];
+    bytes = 0;
+  }
+  if (pack.length > 0) yield pack;
 }
 
 function fail(call: ResponseStream, context: CallContext, error: unknown): void {
