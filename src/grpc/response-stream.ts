@@ -7,8 +7,8 @@ import { toFailure } from "./failure.ts";
 import type { LiveStream, LiveStreams } from "./live-streams.ts";
 import { packMessages } from "./packed-messages.ts";
 
-/** Bytes after which messages that are there together are written. */
-const PACK_BYTES = 16 * 1024;
+/** Bytes after which messages that are there together are written. A client that does not read costs 16 of these. */
+const PACK_BYTES = 4 * 1024;
 
 /** The sending half of a call whose response is a stream. */
 export type ResponseStream = ServerWritableStream<Message, Buffer> | ServerDuplexStream<Message, Buffer>;
