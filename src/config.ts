@@ -26,9 +26,9 @@ export interface TokenConfig {
   readonly secret: Uint8Array;
   /** Whether the secret was made for this run, because none is configured. */
   readonly ephemeral: boolean;
-  /** Undefined: any. */
+  /** Undefined: not checked. */
   readonly issuer: string | undefined;
-  /** Undefined: any. */
+  /** Undefined: not checked. */
   readonly audience: string | undefined;
 }
 
