@@ -7,8 +7,8 @@ export type RequestStream = ServerReadableStream<Message, Buffer> | ServerDuplex
 
 /**
  * The request messages, read no faster than the handler takes them. The end of the iteration means the client's
- * half-close; a call that ends before throws the reason. Takes one `next` at a time, as `for await` does. Leaving the iteration early leaves the call open, so that a
- * status can be sent; the stream's own iterator would destroy it.
+ * half-close; a call that ends before throws the reason. Takes one `next` at a time, as `for await` does. Leaving the
+ * iteration early leaves the call open, so that a status can be sent; the stream's own iterator would destroy it.
  */
 export class RequestMessages implements AsyncIterableIterator<Message> {
   readonly #call: RequestStream;

@@ -7,7 +7,10 @@ import { toFailure } from "./failure.ts";
 import type { LiveStream, LiveStreams } from "./live-streams.ts";
 import { packMessages } from "./packed-messages.ts";
 
-/** Bytes after which messages that are there together are written. A client that does not read costs 16 of these. */
+/**
+ * Bytes after which messages that are there together are written. A client that does not read costs 16 of these beside the
+ * write window, because grpc-js's streams hold 16 writes.
+ */
 const PACK_BYTES = 4 * 1024;
 
 /** The sending half of a call whose response is a stream. */

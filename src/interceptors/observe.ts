@@ -36,8 +36,8 @@ const CLOCK_LEAD_MS = 20;
 
 /**
  * Sees every call begin and end: keeps it among the open calls meanwhile, gives it the request id that the client sent,
- * or a new one, and tells the subscribers when it ends. Nearest to the wire, so that a call that another interceptor refuses is seen as well, and every status
- * leaves through it with an ErrorInfo and the request id.
+ * or a new one, and tells the subscribers when it ends. Nearest to the wire, so that a call that another interceptor
+ * refuses is seen as well, and every status leaves through it with an ErrorInfo and the request id.
  */
 export function createObserve(openCalls: OpenCalls, subscribers: readonly CallSubscriber[]): Interceptor {
   return ({ path }, call) => new ObservedCall(call, path, openCalls, subscribers);
