@@ -17,7 +17,7 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount, pathOf } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
-import { type Authenticate, bearerToken, createAuth } from "./interceptors/auth.ts";
+import { type Authenticate, authorizationOf, createAuth } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
@@ -159,8 +159,8 @@ const EVERYBODY: Principal = { id: "anonymous", role: "admin" };
 function tokenAuthentication(tokens: TokenConfig): Authenticate {
   const verifier = new TokenVerifier(tokens);
   return (metadata: Metadata) => {
-    const token = bearerToken(metadata);
-    return verifier.remembered(token) ?? verifier.verify(token);
+    const authorization = authorizationOf(metadata);
+    return verifier.remembered(authorization) ?? verifier.verify(authorization);
   };
 }
 

@@ -42,9 +42,7 @@ function toBytes(length: number): Buffer | undefined {
 }
 
 function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = []): Write | undefined {
-  // protobuf-es turns wrappers into plain values, and gives messages that are not proto3 their defaults in another way.
-  const special = isWrapperDesc(schema) || schema.file.edition !== Edition.EDITION_PROTO3;
-  if (special || outer.includes(schema)) return undefined;
+  if (isSpecial(schema) || outer.includes(schema)) return undefined;
   const writers: Write[] = [];
   for (const field of schema.fields.toSorted((one, other) => one.number - other.number)) {
     const writer = field.oneof === undefined ? compileField(field, [...outer, schema]) : undefined;
@@ -58,6 +56,14 @@ function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = [])
     }
     return end;
   };
+}
+
+/**
+ * Says whether protobuf-es keeps messages of this type in a way of their own: wrappers as plain values, and those that are
+ * not proto3 with their defaults elsewhere.
+ */
+export function isSpecial(schema: DescMessage): boolean {
+  return isWrapperDesc(schema) || schema.file.edition !== Edition.EDITION_PROTO3;
 }
 
 /** Compiles the writer of one field, which takes the message that has it. Absent fields take no space. */

@@ -1,5 +1,6 @@
-import { type DescField, type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
+import { type DescField, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { compileDecoder } from "./compiled-decoder.ts";
 import { compileEncoder } from "./compiled-encoder.ts";
 
 /** Turns a response message into the bytes that grpc-js puts on the wire. The bytes are not to be changed. */
@@ -17,6 +18,16 @@ export function createEncoder(schema: DescMessage, stored: ReadonlySet<DescMessa
   const [field, ...others] = schema.fields;
   const wrapsOne = field?.fieldKind === "message" && others.length === 0 && stored.has(field.message);
   return wrapsOne ? wrapping(field, encode) : encode;
+}
+
+/**
+ * Makes the decoder of one message type.
+ *
+ * The decoder throws an Error for bytes that are no such message.
+ */
+export function createDecoder(schema: DescMessage): (bytes: Buffer) => Message {
+  const compiled = compileDecoder(schema);
+  return (bytes) => compiled?.(bytes) ?? fromBinary(schema, bytes);
 }
 
 function keeping(encode: Encode): Encode {

@@ -1,16 +1,9 @@
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  type DescService,
-  fromBinary,
-  type Message,
-} from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescMethod, type DescService, type Message } from "@bufbuild/protobuf";
 import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
 import type { MethodDefinition, Server, UntypedHandleCall } from "@grpc/grpc-js";
 import { serveBidiStreaming } from "./bidi-streaming.ts";
 import { serveClientStreaming } from "./client-streaming.ts";
-import { createEncoder } from "./encoding.ts";
+import { createDecoder, createEncoder } from "./encoding.ts";
 import type { LiveStreams } from "./live-streams.ts";
 import { serveServerStreaming } from "./server-streaming.ts";
 import type { Serving } from "./serving.ts";
@@ -79,7 +72,7 @@ function toMethodDefinition(method: DescMethod): MethodDefinition<Message, Buffe
     path: pathOf(method),
     requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
     responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
-    requestDeserialize: (bytes) => fromBinary(method.input, bytes),
+    requestDeserialize: createDecoder(method.input),
     responseSerialize: (bytes) => bytes,
     // The client's half, which no server calls.
     requestSerialize: unused,

@@ -22,7 +22,7 @@ export interface EndedCall {
 /** Is told of every call that has ended, once, whatever ended it. Must not throw. */
 export type CallSubscriber = (ended: EndedCall) => void;
 
-/** Metadata, in both directions, that holds the request id. */
+/** Metadata, in both directions, that holds the request id: back to clients that sent one, and with every failure. */
 export const REQUEST_ID = "x-request-id";
 
 const ACCEPTED_REQUEST_ID = /^[\w.:-]{1,128}$/;
@@ -50,7 +50,9 @@ class ObservedCall extends PassThrough {
   readonly #start = performance.now();
   #requestId = "";
   #traceId: string | undefined;
-  #headersSent = false;
+  /** Whether the client is still to be told the request id, however the call ends. */
+  #echo = false;
+  #told = false;
   #ended = false;
 
   constructor(outer: PassThrough["outer"], path: string, openCalls: OpenCalls, subscribers: readonly CallSubscriber[]) {
@@ -68,7 +70,8 @@ class ObservedCall extends PassThrough {
   override onReceiveMetadata(metadata: Metadata): void {
     this.#openCalls.add(this);
     const [sent] = metadata.get(REQUEST_ID);
-    this.#requestId = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent) ? sent : newRequestId();
+    this.#echo = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent);
+    this.#requestId = this.#echo ? String(sent) : newRequestId();
     const [traceparent] = metadata.get("traceparent");
     if (typeof traceparent === "string") this.#traceId = TRACEPARENT.exec(traceparent)?.[1];
     keepRecord(metadata, { requestId: this.#requestId });
@@ -85,15 +88,14 @@ class ObservedCall extends PassThrough {
   }
 
   override sendMetadata(metadata: Metadata): void {
-    if (this.#ended || this.#headersSent) return;
-    this.#headersSent = true;
-    metadata.set(REQUEST_ID, this.#requestId);
+    if (this.#ended) return;
+    if (this.#echo) this.#tell(metadata);
     super.sendMetadata(metadata);
   }
 
   override sendMessage(message: unknown, done: () => void): void {
     if (this.#ended) return;
-    if (!this.#headersSent) this.sendMetadata(new Metadata());
+    if (this.#echo) this.sendMetadata(new Metadata());
     super.sendMessage(message, done);
   }
 
@@ -118,11 +120,17 @@ class ObservedCall extends PassThrough {
   /** Publishes the end, and returns the status as it is to leave. */
   #end(given: CallStatus): CallStatus {
     this.#publish(given.code, causeOf(given));
+    if (this.#told || (given.code === status.OK && !this.#echo)) return withErrorInfo(given);
     const complete = withErrorInfo(given);
-    if (this.#headersSent) return complete;
     const metadata = complete.metadata ?? new Metadata();
-    metadata.set(REQUEST_ID, this.#requestId);
+    this.#tell(metadata);
     return { ...complete, metadata };
+  }
+
+  #tell(metadata: Metadata): void {
+    metadata.set(REQUEST_ID, this.#requestId);
+    this.#echo = false;
+    this.#told = true;
   }
 
   #publish(code: status, cause: unknown): void {

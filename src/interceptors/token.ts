@@ -15,8 +15,10 @@ export interface TokenOptions {
 }
 
 const DEFAULT_CACHE_SIZE = 10_000;
-/** Longer tokens are refused unread. */
-const MAX_TOKEN_LENGTH = 8192;
+/** A longer authorization is refused unread. */
+const MAX_AUTHORIZATION_LENGTH = 8192;
+/** The authorization that carries a token (RFC 6750). */
+const BEARER = /^bearer ([\w.~+/=-]+)$/i;
 
 /**
  * Verifies JSON Web Tokens (RFC 7519): HS256, with `exp` and `sub`, and a `role` of user, admin or service, where none
@@ -32,28 +34,29 @@ export class TokenVerifier {
     this.#options = options;
   }
 
-  /** The principal of a token that was verified before and has not expired; undefined for any other. */
-  remembered(token: string): Principal | undefined {
-    const entry = this.#cache.get(token);
+  /** The principal of an authorization that was verified before and has not expired; undefined for any other. */
+  remembered(authorization: string): Principal | undefined {
+    const entry = this.#cache.get(authorization);
     if (entry === undefined) return undefined;
     if (entry.expiresAtMs > Date.now()) return entry.principal;
-    this.#cache.delete(token);
+    this.#cache.delete(authorization);
     return undefined;
   }
 
   /**
-   * The principal whom a token proves.
+   * The principal whom an authorization of the form `Bearer <token>` proves.
    *
    * @throws UnauthenticatedError if it proves none.
    */
-  async verify(token: string): Promise<Principal> {
-    if (token.length > MAX_TOKEN_LENGTH) throw new UnauthenticatedError();
+  async verify(authorization: string): Promise<Principal> {
+    const [, token] = (authorization.length <= MAX_AUTHORIZATION_LENGTH && BEARER.exec(authorization)) || [];
+    if (token === undefined) throw new UnauthenticatedError();
     this.#key ??= importKey(this.#options.secret);
     const payload = await this.#payload(token, await this.#key);
     const principal = toPrincipal(payload);
-    if (!this.#cache.has(token) && this.#cache.size >= (this.#options.cacheSize ?? DEFAULT_CACHE_SIZE))
+    if (!this.#cache.has(authorization) && this.#cache.size >= (this.#options.cacheSize ?? DEFAULT_CACHE_SIZE))
       this.#forgetOldest();
-    this.#cache.set(token, { principal, expiresAtMs: Number(payload.exp) * 1000 });
+    this.#cache.set(authorization, { principal, expiresAtMs: Number(payload.exp) * 1000 });
     return principal;
   }
 
@@ -73,8 +76,8 @@ export class TokenVerifier {
   }
 
   #forgetOldest(): void {
-    for (const token of this.#cache.keys()) {
-      this.#cache.delete(token);
+    for (const authorization of this.#cache.keys()) {
+      this.#cache.delete(authorization);
       return;
     }
   }

@@ -145,10 +145,22 @@ describe("the request id", () => {
     expect((await server.logs.waitForCalls(3)).map((call) => call.request_id)).toEqual(ids);
   });
 
-  it("comes back with a failure", async () => {
+  it("does not come back with a success whose client sent none", async () => {
     const server = await startProbe();
-    const request = openRequest(server.port, PUBLIC, { "x-request-id": "mine", "grpc-timeout": "1n" });
-    expect((await request.response).trailers["x-request-id"]).toBe("mine");
+    const ids: (string | null)[] = [];
+    await probeClient(server).public({}, { onHeader: (headers) => void ids.push(headers.get("x-request-id")) });
+    expect(ids).toEqual([null]);
+  });
+
+  it("comes back with a failure, the client's or the new one", async () => {
+    const server = await startProbe();
+    const ids: unknown[] = [];
+    for (const sent of [{ "x-request-id": "mine" }, {}]) {
+      const request = openRequest(server.port, PUBLIC, { ...sent, "grpc-timeout": "1n" });
+      ids.push((await request.response).trailers["x-request-id"]);
+    }
+    expect(ids[0]).toBe("mine");
+    expect((await server.logs.waitForCalls(2)).map((call) => call.request_id)).toEqual(ids);
   });
 
   it("is a new one where the client sends none, or a malformed one", async () => {

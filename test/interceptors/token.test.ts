@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Principal } from "../../src/domain/principal.ts";
 import { UnauthenticatedError } from "../../src/grpc/errors.ts";
 import { signToken, TokenVerifier } from "../../src/interceptors/token.ts";
 
 const options = { secret: Buffer.from("a secret that only the tests know!") };
+async function authorize(principal: Principal, { secret } = options): Promise<string> {
+  return `Bearer ${await signToken({ secret }, principal, 60)}`;
+}
+
 const alice = { id: "alice", role: "user" } as const;
 
 describe("TokenVerifier", () => {
@@ -15,27 +20,31 @@ describe("TokenVerifier", () => {
 
   it("remembers a token that it has verified, until the token expires", async () => {
     const verifier = new TokenVerifier(options);
-    const token = await signToken(options, alice, 60);
-    expect(verifier.remembered(token)).toBeUndefined();
-    expect(await verifier.verify(token)).toEqual(alice);
-    expect(verifier.remembered(token)).toEqual(alice);
+    const authorization = await authorize(alice);
+    expect(verifier.remembered(authorization)).toBeUndefined();
+    expect(await verifier.verify(authorization)).toEqual(alice);
+    expect(verifier.remembered(authorization)).toEqual(alice);
 
     vi.setSystemTime(Date.now() + 60_000);
-    expect(verifier.remembered(token)).toBeUndefined();
-    await expect(verifier.verify(token)).rejects.toThrow(UnauthenticatedError);
+    expect(verifier.remembered(authorization)).toBeUndefined();
+    await expect(verifier.verify(authorization)).rejects.toThrow(UnauthenticatedError);
   });
 
   it("does not remember a token that it has refused", async () => {
     const verifier = new TokenVerifier(options);
-    const token = await signToken({ secret: Buffer.from("a secret that somebody else knows") }, alice, 60);
-    await expect(verifier.verify(token)).rejects.toThrow(UnauthenticatedError);
-    expect(verifier.remembered(token)).toBeUndefined();
+    const authorization = await authorize(alice, { secret: Buffer.from("a secret that somebody else knows") });
+    await expect(verifier.verify(authorization)).rejects.toThrow(UnauthenticatedError);
+    expect(verifier.remembered(authorization)).toBeUndefined();
   });
 
   it("forgets the oldest token when it remembers too many", async () => {
     const verifier = new TokenVerifier({ ...options, cacheSize: 2 });
-    const tokens = await Promise.all(["a", "b", "c"].map((id) => signToken(options, { id, role: "user" }, 60)));
-    for (const token of tokens) await verifier.verify(token);
-    expect(tokens.map((token) => verifier.remembered(token)?.id)).toEqual([undefined, "b", "c"]);
+    const authorizations = await Promise.all(["a", "b", "c"].map((id) => authorize({ id, role: "user" })));
+    for (const authorization of authorizations) await verifier.verify(authorization);
+    expect(authorizations.map((authorization) => verifier.remembered(authorization)?.id)).toEqual([
+      undefined,
+      "b",
+      "c",
+    ]);
   });
 });

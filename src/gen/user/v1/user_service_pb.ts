@@ -189,8 +189,8 @@ export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
  * INVALID_ARGUMENT and a BadRequest that lists the violations in the message: all those of length and range, or, where
  * there are none, all others.
  *
- * Send `x-request-id` (1 to 128 letters, digits, and `-_.:`) to find a call in the logs. The response metadata carries it
- * back, or a new one where none or a malformed one was sent.
+ * Send `x-request-id` (1 to 128 letters, digits, and `-_.:`) to find a call in the logs: the response metadata carries it
+ * back. A call without one gets a new one, which every failure names in its trailing metadata.
  *
  * @generated from service user.v1.UserService
  */
