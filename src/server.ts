@@ -1,6 +1,6 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { type Metadata, Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { Config, TokenConfig } from "./config.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
@@ -17,7 +17,7 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount, pathOf } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
-import { type Authenticate, authorizationOf, createAuth } from "./interceptors/auth.ts";
+import { type Authenticate, authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
@@ -28,6 +28,7 @@ import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { writeWindow } from "./interceptors/write-window.ts";
 import { MemoryUserRepository } from "./repository/memory.ts";
+import { CreationRequests } from "./service/creation-requests.ts";
 import { PageTokens } from "./service/page-token.ts";
 import { createUserService } from "./service/user-service.ts";
 
@@ -69,29 +70,41 @@ export function served<S extends DescService>(service: S, implementation: Servic
   return { service, mountOn: (server, options) => mount(server, service, implementation, options) };
 }
 
-/** The services that this project is about. */
-export function userServices({ pageTokenKey, maxUsersPerCall }: Config): ServedService[] {
+/** What a server is made for. */
+export interface Application {
+  readonly services: readonly ServedService[];
+  /** Whether the user with this id may not call. */
+  isSuspended(userId: string): boolean | Promise<boolean>;
+}
+
+/** The application that this project is about. */
+export function userApplication({ pageTokenKey, maxUsersPerCall }: Config): Application {
   const repository = new MemoryUserRepository();
   const pageTokens = new PageTokens(pageTokenKey);
-  return [served(UserService, createUserService({ repository, pageTokens, maxUsersPerCall }))];
+  const creationRequests = new CreationRequests(pageTokenKey);
+  const service = createUserService({ repository, pageTokens, creationRequests, maxUsersPerCall });
+  return { services: [served(UserService, service)], isSuspended: (userId) => repository.isSuspended(userId) };
 }
 
 /**
- * Starts a server of these services, with health and reflection beside them.
+ * Starts a server of an application's services, with health and reflection beside them.
  *
  * @throws Error if a method states no policy, or if the server cannot listen.
  */
 export async function startServer(
   config: Config,
   logger: Logger,
-  services: readonly ServedService[] = userServices(config),
+  { services, isSuspended }: Application = userApplication(config),
 ): Promise<RunningServer> {
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
+  const { tokens } = config;
+  const authenticate =
+    tokens === undefined ? () => EVERYBODY : exceptSuspended(tokenAuthentication(tokens), isSuspended);
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
-    interceptors: interceptorsOf(config, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
     "grpc.enable_channelz": 0,
   });
@@ -130,7 +143,7 @@ export async function startServer(
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
 function interceptorsOf(
-  { tokens }: Config,
+  authenticate: Authenticate,
   logger: Logger,
   services: readonly DescService[],
   policyOf: (path: string) => CallPolicy,
@@ -143,7 +156,7 @@ function interceptorsOf(
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policyOf),
     // Before anything looks at a message of somebody unknown.
-    createAuth(tokens === undefined ? () => EVERYBODY : tokenAuthentication(tokens), policyOf),
+    createAuth(authenticate, policyOf),
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
     // Inside validation, so that it counts the messages that the handler gets.
@@ -158,7 +171,7 @@ const EVERYBODY: Principal = { id: "anonymous", role: "admin" };
 
 function tokenAuthentication(tokens: TokenConfig): Authenticate {
   const verifier = new TokenVerifier(tokens);
-  return (metadata: Metadata) => {
+  return (metadata) => {
     const authorization = authorizationOf(metadata);
     return verifier.remembered(authorization) ?? verifier.verify(authorization);
   };

@@ -19,10 +19,10 @@ export class InvalidInputError extends Error {
     this.violations = violations;
   }
 
-  /** The same violations, told of message number `index`, from zero, of a stream. */
-  inMessage(index: number): InvalidInputError {
+  /** The same violations, told of a part of the input: `user`, or `messages[6]`. */
+  in(part: string): InvalidInputError {
     return new InvalidInputError(
-      this.violations.map((violation) => ({ ...violation, field: `messages[${index}].${violation.field}` })),
+      this.violations.map((violation) => ({ ...violation, field: `${part}.${violation.field}` })),
     );
   }
 }
@@ -38,15 +38,59 @@ export class UserNotFoundError extends Error {
   }
 }
 
-/** The normalised e-mail address belongs to a user already, or to an earlier draft of the same batch. */
-export class EmailTakenError extends Error {
-  override readonly name = "EmailTakenError";
-  /** Position of the refused draft in its batch, from zero. */
-  readonly index: number;
+/** What only one user may have, and another one has already: the e-mail address or the username, normalised. */
+export class TakenError extends Error {
+  override readonly name = "TakenError";
+  readonly field: "email" | "username";
+  /** Position of the refused draft in its batch, from zero; undefined where there is no batch. */
+  readonly index: number | undefined;
 
-  constructor(index: number) {
-    super("the e-mail address is taken");
+  constructor(field: "email" | "username", index?: number) {
+    super(field === "email" ? "the e-mail address is taken" : "the username is taken");
+    this.field = field;
     this.index = index;
+  }
+}
+
+/** The caller has used the id of this request before, for a request with other content. */
+export class RequestIdReusedError extends Error {
+  override readonly name = "RequestIdReusedError";
+  /** Position of the request in its batch, from zero; undefined where there is no batch. */
+  readonly index: number | undefined;
+
+  constructor(index?: number) {
+    super("the request id belongs to another request");
+    this.index = index;
+  }
+}
+
+/** The user has changed since the caller read it. */
+export class EtagMismatchError extends Error {
+  override readonly name = "EtagMismatchError";
+  readonly id: string;
+
+  constructor(id: string) {
+    super("the user has changed meanwhile");
+    this.id = id;
+  }
+}
+
+/** The caller is known, and may not do this. */
+export class PermissionDeniedError extends Error {
+  override readonly name = "PermissionDeniedError";
+
+  /** `requirement` says who may, for the caller. */
+  constructor(requirement: string) {
+    super(requirement);
+  }
+}
+
+/** The caller is a user who has been suspended. */
+export class CallerSuspendedError extends Error {
+  override readonly name = "CallerSuspendedError";
+
+  constructor() {
+    super("the caller is suspended");
   }
 }
 

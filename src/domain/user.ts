@@ -1,36 +1,86 @@
+import { isDeepStrictEqual } from "node:util";
 import { type EmailAddress, parseEmail } from "./email.ts";
 import { InvalidInputError, type Violation } from "./errors.ts";
 
 /** What a user may do. */
 export type UserRole = "user" | "admin";
 
-/** A user. Immutable: an update replaces the object, so its identity stands for its content. */
-export interface User {
-  /** UUIDv7. */
-  readonly id: string;
+/** Whether a user may call. */
+export type UserStatus = "active" | "suspended";
+
+/** Where a user can be reached, apart from the e-mail address. */
+export interface Contact {
+  readonly kind: "phone" | "slackId";
+  readonly value: string;
+}
+
+/** What a user shows to others. */
+export interface Profile {
+  readonly bio: string;
+  readonly avatarUrl: string;
+}
+
+/** All of a user that somebody can write. */
+export interface UserFields {
   /** The e-mail address as it was given. */
   readonly email: string;
   readonly name: string;
+  readonly role: UserRole;
+  readonly status: UserStatus;
+  /** As it was given. */
+  readonly username: string | undefined;
+  /** In years. */
+  readonly age: number | undefined;
+  readonly tags: readonly string[];
+  /** In the order of the keys. */
+  readonly metadata: readonly (readonly [key: string, value: string])[];
+  readonly contact: Contact | undefined;
+  /** Undefined where all of it would be empty. */
+  readonly profile: Profile | undefined;
+}
+
+/** A user. Immutable: an update replaces the object, so its identity stands for its content. */
+export interface User extends UserFields {
+  /** UUIDv7. */
+  readonly id: string;
   /** Milliseconds since the Unix epoch. */
   readonly createdAt: number;
-  readonly role: UserRole;
+  /** Milliseconds since the Unix epoch. */
+  readonly updatedAt: number;
+  /** Greater with each change of any user. */
+  readonly revision: number;
 }
 
-/** A user who is well-formed but not yet created: no id, and the e-mail address may turn out to be taken. */
-export interface UserDraft {
-  readonly email: EmailAddress;
-  readonly name: string;
-  readonly role: UserRole;
+/** Fields that are well-formed, though the e-mail address or the username may turn out to be taken. */
+export interface UserDraft extends UserFields {
+  /** What makes two e-mail addresses the same. */
+  readonly emailKey: string;
+  /** What makes two usernames the same; undefined without a username. */
+  readonly usernameKey: string | undefined;
 }
+
+/** The fields of a user of whom nothing is said. Neither address nor name are valid. */
+export const BLANK_USER: UserFields = {
+  email: "",
+  name: "",
+  role: "user",
+  status: "active",
+  username: undefined,
+  age: undefined,
+  tags: [],
+  metadata: [],
+  contact: undefined,
+  profile: undefined,
+};
 
 /**
- * Checks what a new user's fields say.
+ * Checks what a user's fields say, as far as their shape does not show it.
  *
  * @throws InvalidInputError naming every field that is wrong.
  */
-export function draftUser(fields: { readonly email: string; readonly name: string }): UserDraft {
+export function draftUser(fields: UserFields): UserDraft {
   const violations: Violation[] = [];
-  const email = parseEmail(fields.email);
+  const email: EmailAddress | undefined = parseEmail(fields.email);
   if (email === undefined) {
     violations.push({ field: "email", reason: "EMAIL_INVALID", description: "must be an e-mail address" });
   }
@@ -41,5 +91,16 @@ export function draftUser(fields: { readonly email: string; readonly name: strin
     violations.push({ field: "name", reason: "NAME_CONTROL_CHARACTER", description });
   }
   if (email === undefined || violations.length > 0) throw new InvalidInputError(violations);
-  return { email, name: fields.name, role: "user" };
+  return { ...fieldsOf(fields), emailKey: email.normalized, usernameKey: fields.username?.toLowerCase() };
+}
+
+/** The fields that somebody can write, and nothing else of what is given. */
+export function fieldsOf(user: UserFields): UserFields {
+  const { email, name, role, status, username, age, tags, metadata, contact, profile } = user;
+  return { email, name, role, status, username, age, tags, metadata, contact, profile };
+}
+
+/** Says whether the fields of two users are the same. */
+export function haveSameFields(one: UserFields, other: UserFields): boolean {
+  return isDeepStrictEqual(fieldsOf(one), fieldsOf(other));
 }

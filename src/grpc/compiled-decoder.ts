@@ -22,10 +22,10 @@ let varint = 0;
 
 /**
  * Compiles a decoder for one message type that takes a fraction of the general decoder's time, and makes the same messages.
- * Returns undefined for types it does not know how to decode: it knows strings, integers, booleans, enums and proto3
- * messages of these, outside oneofs, with field numbers up to 15. The decoder returns undefined for bytes that it does not
- * know how to decode: text beyond ASCII, unknown fields, nested messages in several pieces, negative numbers, numbers out of
- * range, and everything that is malformed.
+ * Returns undefined for types that are not proto3, and for wrappers. The decoder returns undefined for bytes that it does not
+ * know how to decode: it knows strings, integers, booleans, enums and messages of these, outside lists, maps and oneofs, with
+ * field numbers up to 15. Text beyond ASCII, nested messages in several pieces, negative numbers, numbers out of range, and
+ * everything that is malformed it leaves to the general decoder.
  */
 export function compileDecoder(schema: DescMessage): ((bytes: Buffer) => Message | undefined) | undefined {
   const read = compileMessage(schema);
@@ -42,7 +42,7 @@ function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = [])
   const readers: Read[] = [];
   for (const field of schema.fields) {
     const reader = field.oneof === undefined ? compileField(field, [...outer, schema]) : undefined;
-    if (reader === undefined || field.number > 15) return undefined;
+    if (reader === undefined || field.number > 15) continue;
     readers[(field.number << 3) | (isDelimited(field) ? LENGTH_DELIMITED : VARINT)] = reader;
   }
   return (bytes, offset, end, message) => {

@@ -8,6 +8,8 @@ import { Edition, FeatureSet_FieldPresence, isWrapperDesc } from "@bufbuild/prot
 type Write = (value: unknown, offset: number) => number;
 
 type Fields = Readonly<Record<string, unknown>>;
+type Lists = Readonly<Record<string, readonly unknown[]>>;
+type Choices = Readonly<Record<string, { readonly case: string | undefined }>>;
 
 const NOT_ENCODED = -1;
 
@@ -25,9 +27,9 @@ const LENGTH_DELIMITED = 2;
 /**
  * Compiles an encoder for one message type that takes a fraction of the general encoder's time, and writes the same bytes.
  * Returns undefined for types it does not know how to encode: it knows strings, integers, booleans, enums and proto3 messages
- * of these, outside oneofs, with field numbers up to 15. The encoder returns undefined for messages it does not know how to
- * encode: very long ones, ones that hold a message of more than 127 bytes, and ones with unknown fields, negative numbers,
- * or values out of range.
+ * of these, with field numbers up to 15. The encoder returns undefined for messages it does not know how to encode: very long
+ * ones, ones that hold a message of more than 127 bytes, and ones with unknown fields, negative numbers, values out of
+ * range, or anything in a list, a map, a oneof, or a message of another kind.
  */
 export function compileEncoder(schema: DescMessage): ((message: Message) => Buffer | undefined) | undefined {
   const write = compileMessage(schema);
@@ -45,7 +47,7 @@ function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = [])
   if (isSpecial(schema) || outer.includes(schema)) return undefined;
   const writers: Write[] = [];
   for (const field of schema.fields.toSorted((one, other) => one.number - other.number)) {
-    const writer = field.oneof === undefined ? compileField(field, [...outer, schema]) : undefined;
+    const writer = compileField(field, [...outer, schema]) ?? compileAbsence(field);
     if (writer === undefined) return undefined;
     writers.push(writer);
   }
@@ -66,10 +68,34 @@ export function isSpecial(schema: DescMessage): boolean {
   return isWrapperDesc(schema) || schema.file.edition !== Edition.EDITION_PROTO3;
 }
 
+/** Compiles what writes nothing for a field that is absent, and gives up on any other. */
+function compileAbsence(field: DescField): Write | undefined {
+  const { fieldKind, localName, oneof } = field;
+  if (oneof !== undefined) {
+    const name = oneof.localName;
+    return (message, offset) => ((message as Choices)[name]?.case === undefined ? offset : NOT_ENCODED);
+  }
+  switch (fieldKind) {
+    case "list":
+      return (message, offset) => ((message as Lists)[localName]?.length === 0 ? offset : NOT_ENCODED);
+    case "map":
+      return (message, offset) => (isEmpty((message as Fields)[localName]) ? offset : NOT_ENCODED);
+    case "message":
+      return (message, offset) => ((message as Fields)[localName] === undefined ? offset : NOT_ENCODED);
+    default:
+      return undefined;
+  }
+}
+
+function isEmpty(map: unknown): boolean {
+  for (const _ in map as object) return false;
+  return true;
+}
+
 /** Compiles the writer of one field, which takes the message that has it. Absent fields take no space. */
 function compileField(field: DescField, outer: readonly DescMessage[]): Write | undefined {
   const { localName } = field;
-  const write = compileValue(field, outer);
+  const write = field.oneof === undefined ? compileValue(field, outer) : undefined;
   // A field that cannot tell absence from zero is left out when it is zero.
   const implicit = field.fieldKind !== "message" && field.presence === FeatureSet_FieldPresence.IMPLICIT;
   return (

@@ -43,13 +43,3 @@ export class UnauthenticatedError extends Error {
     super("a valid bearer token is required");
   }
 }
-
-/** The caller is known, and may not do this. */
-export class PermissionDeniedError extends Error {
-  override readonly name = "PermissionDeniedError";
-
-  /** `requirement` says who may, for the client. */
-  constructor(requirement: string) {
-    super(requirement);
-  }
-}

@@ -1,14 +1,23 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServerInterceptingCallInterface, type StatusObject, status } from "@grpc/grpc-js";
-import { EmailTakenError, InvalidInputError, TooManyUsersError, UserNotFoundError } from "../domain/errors.ts";
+import {
+  CallerSuspendedError,
+  EtagMismatchError,
+  InvalidInputError,
+  PermissionDeniedError,
+  RequestIdReusedError,
+  TakenError,
+  TooManyUsersError,
+  UserNotFoundError,
+  type Violation,
+} from "../domain/errors.ts";
 import { BadRequestSchema, ErrorInfoSchema, ResourceInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import {
   CallCancelledError,
   DeadlineExceededError,
   IncompleteStreamError,
-  PermissionDeniedError,
   ServerStoppingError,
   UnauthenticatedError,
 } from "./errors.ts";
@@ -34,24 +43,28 @@ const USER_TYPE = "user.v1.User";
 
 /** The one place where errors become statuses. An error that no row knows is our fault, and says nothing. */
 const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
-  when(InvalidInputError, ({ violations }) => ({
-    code: status.INVALID_ARGUMENT,
-    reason: "INVALID_REQUEST",
-    message: `invalid request: ${violations.map(({ field, description }) => `${field} ${description}`).join("; ")}`,
-    details: [detail(BadRequestSchema, { fieldViolations: violations.map((violation) => ({ ...violation })) })],
-  })),
+  when(InvalidInputError, ({ violations }) => invalidRequest(violations)),
+  when(RequestIdReusedError, ({ index, message: description }) =>
+    invalidRequest([{ field: fieldIn(index, "request_id"), reason: "REQUEST_ID_REUSED", description }]),
+  ),
   when(UserNotFoundError, ({ id, message }) => ({
     code: status.NOT_FOUND,
     reason: "USER_NOT_FOUND",
     message,
     details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: id, description: message })],
   })),
-  when(EmailTakenError, ({ index, message }) => ({
+  when(TakenError, ({ field, index, message }) => ({
     code: status.ALREADY_EXISTS,
-    reason: "EMAIL_TAKEN",
-    message: `messages[${index}].email: ${message}`,
-    facts: { field: `messages[${index}].email` },
+    reason: field === "email" ? "EMAIL_TAKEN" : "USERNAME_TAKEN",
+    message: `${fieldIn(index, field)}: ${message}`,
+    facts: { field: fieldIn(index, field) },
     details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, description: message })],
+  })),
+  when(EtagMismatchError, ({ id, message }) => ({
+    code: status.ABORTED,
+    reason: "ETAG_MISMATCH",
+    message,
+    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: id, description: message })],
   })),
   when(TooManyUsersError, ({ limit, message }) => ({
     code: status.RESOURCE_EXHAUSTED,
@@ -66,6 +79,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "CALLER_NOT_ALLOWED",
     message,
   })),
+  when(CallerSuspendedError, ({ message }) => ({
+    code: status.PERMISSION_DENIED,
+    reason: "CALLER_SUSPENDED",
+    message,
+  })),
   when(DeadlineExceededError, ({ message }) => ({
     code: status.DEADLINE_EXCEEDED,
     reason: "DEADLINE_EXCEEDED",
@@ -74,6 +92,20 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
   when(CallCancelledError, ({ message }) => ({ code: status.CANCELLED, reason: "CANCELLED", message })),
   when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
 ];
+
+function invalidRequest(violations: readonly Violation[]): Answer {
+  return {
+    code: status.INVALID_ARGUMENT,
+    reason: "INVALID_REQUEST",
+    message: `invalid request: ${violations.map(({ field, description }) => `${field} ${description}`).join("; ")}`,
+    details: [detail(BadRequestSchema, { fieldViolations: violations.map((violation) => ({ ...violation })) })],
+  };
+}
+
+/** The path to a field of a request, or of a message of a stream of requests. */
+function fieldIn(index: number | undefined, field: string): string {
+  return index === undefined ? field : `messages[${index}].${field}`;
+}
 
 const INTERNAL: Answer = { code: status.INTERNAL, reason: "INTERNAL", message: "internal error" };
 

@@ -1,9 +1,10 @@
 import type { Metadata } from "@grpc/grpc-js";
 import type { CallPolicy } from "../contract/policy.ts";
+import { CallerSuspendedError, PermissionDeniedError } from "../domain/errors.ts";
 import { PRINCIPAL_ROLES, type Principal, type PrincipalRole } from "../domain/principal.ts";
 import { Access } from "../gen/policy/v1/policy_pb.ts";
 import { recordOf } from "../grpc/call-record.ts";
-import { PermissionDeniedError, UnauthenticatedError } from "../grpc/errors.ts";
+import { UnauthenticatedError } from "../grpc/errors.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /**
@@ -105,6 +106,22 @@ class AuthenticatedCall extends PassThrough {
 
 function notSelf(): PermissionDeniedError {
   return new PermissionDeniedError("only the user concerned or an admin may do this");
+}
+
+/** Finds out who calls as `authenticate` does, but refuses users who are suspended, with a CallerSuspendedError. */
+export function exceptSuspended(
+  authenticate: Authenticate,
+  isSuspended: (userId: string) => boolean | Promise<boolean>,
+): Authenticate {
+  const admit = (principal: Principal): Principal | Promise<Principal> => {
+    const suspended = isSuspended(principal.id);
+    if (suspended === false) return principal;
+    return Promise.resolve(suspended).then((is) => (is ? Promise.reject(new CallerSuspendedError()) : principal));
+  };
+  return (metadata) => {
+    const principal = authenticate(metadata);
+    return principal instanceof Promise ? principal.then(admit) : admit(principal);
+  };
 }
 
 /**

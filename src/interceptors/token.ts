@@ -1,5 +1,5 @@
 import { type CryptoKey, errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
-import { PRINCIPAL_ROLES, type Principal, type PrincipalRole } from "../domain/principal.ts";
+import { isPrincipalRole, type Principal } from "../domain/principal.ts";
 import { UnauthenticatedError } from "../grpc/errors.ts";
 
 /** Which tokens are believed. */
@@ -96,12 +96,8 @@ export async function signToken(options: TokenOptions, principal: Principal, lif
 }
 
 function toPrincipal({ sub = "", role = "user" }: JWTPayload): Principal {
-  if (sub === "" || !isRole(role)) throw new UnauthenticatedError();
+  if (sub === "" || !isPrincipalRole(role)) throw new UnauthenticatedError();
   return { id: sub, role };
-}
-
-function isRole(value: unknown): value is PrincipalRole {
-  return PRINCIPAL_ROLES.some((role) => role === value);
 }
 
 function importKey(secret: Uint8Array): Promise<CryptoKey> {

@@ -61,7 +61,7 @@ class ValidatedCall extends PassThrough {
     if (result.kind === "error") return result.error;
     const invalid = new InvalidInputError(result.violations.map(toViolation));
     const streams = methodKind === "client_streaming" || methodKind === "bidi_streaming";
-    return streams ? invalid.inMessage(this.#index) : invalid;
+    return streams ? invalid.in(`messages[${this.#index}]`) : invalid;
   }
 }
 

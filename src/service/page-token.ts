@@ -1,8 +1,7 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import { InvalidInputError } from "../domain/errors.ts";
+import { createMac, type Mac } from "./mac.ts";
 
-/** Keeps page tokens apart from anything else that the same key may ever authenticate. */
-const PURPOSE = "user.v1 page token 1:";
 const MAC_BYTES = 16;
 
 /**
@@ -10,11 +9,11 @@ const MAC_BYTES = 16;
  * authenticated, so that no client comes to depend on its form. Services with the same key read each other's tokens.
  */
 export class PageTokens {
-  readonly #key: Uint8Array;
+  readonly #macOf: Mac;
 
   /** `key` holds at least 32 unguessable bytes. */
   constructor(key: Uint8Array) {
-    this.#key = key;
+    this.#macOf = createMac(key, "page token 1");
   }
 
   /** The token that continues after the user with this id. */
@@ -40,7 +39,7 @@ export class PageTokens {
   }
 
   #mac(payload: Uint8Array): Buffer {
-    return createHmac("sha256", this.#key).update(PURPOSE).update(payload).digest().subarray(0, MAC_BYTES);
+    return this.#macOf(payload).subarray(0, MAC_BYTES);
   }
 }
 

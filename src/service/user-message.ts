@@ -1,23 +1,54 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { User } from "../domain/user.ts";
-import { type User as UserMessage, UserRole, UserSchema } from "../gen/user/v1/user_pb.ts";
+import { type User as UserMessage, UserRole, UserSchema, UserStatus } from "../gen/user/v1/user_pb.ts";
 
 const messages = new WeakMap<User, UserMessage>();
 
 const ROLES = { user: UserRole.USER, admin: UserRole.ADMIN } as const;
+const STATUSES = { active: UserStatus.ACTIVE, suspended: UserStatus.SUSPENDED } as const;
 
 /** The message that stands for a user: frozen, and the same object every time, so that its bytes can be kept too. */
 export function toUserMessage(user: User): UserMessage {
   let message = messages.get(user);
   if (message === undefined) {
-    message = freeze(user);
+    message = deepFreeze(create(UserSchema, toInit(user)));
     messages.set(user, message);
   }
   return message;
 }
 
-function freeze({ id, email, name, createdAt, role }: User): UserMessage {
-  const created = Object.freeze(timestampFromMs(createdAt));
-  return Object.freeze(create(UserSchema, { id, email, name, createdAt: created, role: ROLES[role] }));
+/** The message that stands for a user, for once: nothing is kept of it that was not kept before. */
+export function toPassingUserMessage(user: User): UserMessage {
+  return messages.get(user) ?? create(UserSchema, toInit(user));
+}
+
+/** The etag that stands for this state of a user (AIP-154). */
+export function etagOf({ revision }: User): string {
+  return `"${revision}"`;
+}
+
+function toInit(user: User): MessageInitShape<typeof UserSchema> {
+  const { id, email, name, username, age, contact, profile } = user;
+  return {
+    id,
+    email,
+    name,
+    createdAt: timestampFromMs(user.createdAt),
+    role: ROLES[user.role],
+    updatedAt: timestampFromMs(user.updatedAt),
+    etag: etagOf(user),
+    status: STATUSES[user.status],
+    tags: [...user.tags],
+    metadata: Object.fromEntries(user.metadata),
+    ...(username !== undefined && { username }),
+    ...(age !== undefined && { age }),
+    ...(contact !== undefined && { contact: { case: contact.kind, value: contact.value } }),
+    ...(profile !== undefined && { profile: { ...profile } }),
+  };
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) deepFreeze(part);
+  return Object.freeze(value);
 }

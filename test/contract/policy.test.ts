@@ -70,21 +70,28 @@ function readSelf(selfField: string) {
 
 describe("readPolicies", () => {
   it("reads the policy of every method of user.v1", () => {
+    const unary = { defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
+    const long = { defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000 };
+    const { method } = UserService;
     expect([...readPolicies([UserService])]).toEqual([
-      [
-        UserService.method.getUser,
-        { access: Access.AUTHENTICATED, defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 },
-      ],
-      [
-        UserService.method.listUsers,
-        { access: Access.ADMIN_OR_SERVICE, defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000 },
-      ],
-      [
-        UserService.method.createUsers,
-        { access: Access.ADMIN_OR_SERVICE, defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000 },
-      ],
-      [UserService.method.chat, { access: Access.AUTHENTICATED, defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER }],
+      [method.getUser, { access: Access.AUTHENTICATED, ...unary }],
+      [method.batchGetUsers, { access: Access.AUTHENTICATED, ...unary }],
+      [method.listUsers, { access: Access.ADMIN_OR_SERVICE, ...long }],
+      [method.listUsersPage, { access: Access.ADMIN_OR_SERVICE, ...unary, defaultDeadlineMs: 10_000 }],
+      [method.createUser, { access: Access.ADMIN_OR_SERVICE, ...unary }],
+      [method.createUsers, { access: Access.ADMIN_OR_SERVICE, ...long }],
+      [method.updateUser, { access: Access.SELF_OR_ADMIN, ...unary, subjectOf: expect.any(Function) }],
+      [method.deleteUser, { access: Access.SELF_OR_ADMIN, ...unary, subjectOf: expect.any(Function) }],
+      [method.chat, { access: Access.AUTHENTICATED, defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER }],
     ]);
+  });
+
+  it("reads whom a request of user.v1 acts on", () => {
+    const policies = readPolicies([UserService]);
+    const { updateUser, deleteUser } = UserService.method;
+    const update = create(updateUser.input, { user: { id: "ada" } });
+    expect(policies.get(updateUser)?.subjectOf?.(update)).toBe("ada");
+    expect(policies.get(deleteUser)?.subjectOf?.(create(deleteUser.input, { id: "ada" }))).toBe("ada");
   });
 
   it("reads the methods of all services", () => {

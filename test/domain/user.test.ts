@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { InvalidInputError } from "../../src/domain/errors.ts";
-import { draftUser } from "../../src/domain/user.ts";
+import { BLANK_USER, draftUser, fieldsOf, haveSameFields, type UserFields } from "../../src/domain/user.ts";
 
 function faultOf(fields: { email: string; name: string }): InvalidInputError {
   try {
-    draftUser(fields);
+    draftUser({ ...BLANK_USER, ...fields });
   } catch (error) {
     if (error instanceof InvalidInputError) return error;
     throw error;
@@ -21,21 +21,15 @@ const NAME_CONTROL_CHARACTER = {
 };
 
 describe("draftUser", () => {
-  it("drafts a user in the role of a user, with the fields as they were given", () => {
-    expect(draftUser({ email: " Ada@Example.com", name: " Ada  Lovelace " })).toEqual({
-      email: { given: " Ada@Example.com", normalized: "ada@example.com" },
-      name: " Ada  Lovelace ",
-      role: "user",
-    });
+  it("drafts a user with the fields as they were given, and with keys", () => {
+    const fields = { ...BLANK_USER, email: " Ada@Example.com", name: " Ada  Lovelace ", username: "Ada.L" };
+    expect(draftUser(fields)).toEqual({ ...fields, emailKey: "ada@example.com", usernameKey: "ada.l" });
   });
 
-  it("takes nothing but the e-mail address and the name from what it is given", () => {
-    const fields = { email: "ada@example.com", name: "Ada", role: "admin", id: "chosen" };
-    expect(draftUser(fields)).toEqual({
-      email: { given: "ada@example.com", normalized: "ada@example.com" },
-      name: "Ada",
-      role: "user",
-    });
+  it("takes nothing but a user's fields from what it is given", () => {
+    const fields = { ...BLANK_USER, email: "ada@example.com", name: "Ada" };
+    const more = { ...fields, id: "chosen", revision: 7 };
+    expect(draftUser(more)).toEqual({ ...fields, emailKey: "ada@example.com", usernameKey: undefined });
   });
 
   it("fails when the e-mail address is none", () => {
@@ -54,7 +48,7 @@ describe("draftUser", () => {
   );
 
   it.each(["\u202e", "👩\u200d🚀", "e\u0301"])("takes the name %j, odd as it is", (name) => {
-    expect(draftUser({ email: "ada@example.com", name }).name).toBe(name);
+    expect(draftUser({ ...BLANK_USER, email: "ada@example.com", name }).name).toBe(name);
   });
 
   it("names every field that is wrong", () => {
@@ -67,10 +61,84 @@ describe("draftUser", () => {
   });
 
   it("fails for a message of a stream with its index", () => {
-    const { violations } = faultOf({ email: "", name: "" }).inMessage(6);
+    const { violations } = faultOf({ email: "", name: "" }).in("messages[6]");
     expect(violations).toEqual([
       { ...EMAIL_INVALID, field: "messages[6].email" },
       { ...NAME_BLANK, field: "messages[6].name" },
     ]);
+  });
+});
+
+/** A user of whom everything is said. */
+const ADA: UserFields = {
+  email: "ada@example.com",
+  name: "Ada",
+  role: "admin",
+  status: "suspended",
+  username: "ada",
+  age: 36,
+  tags: ["b", "a"],
+  metadata: [
+    ["a", "1"],
+    ["b", "2"],
+  ],
+  contact: { kind: "phone", value: "+441234567" },
+  profile: { bio: "Poetical science", avatarUrl: "https://example.com/ada.png" },
+};
+
+describe("fieldsOf", () => {
+  it("takes all that somebody can write", () => {
+    expect(fieldsOf(ADA)).toEqual(ADA);
+    expect(new Set(Object.keys(fieldsOf(ADA)))).toEqual(new Set(Object.keys(BLANK_USER)));
+  });
+
+  it("takes nothing else", () => {
+    const user = { ...ADA, id: "x", createdAt: 1, updatedAt: 2, revision: 3, emailKey: "ada@example.com" };
+    expect(fieldsOf(user)).toEqual(ADA);
+  });
+});
+
+describe("haveSameFields", () => {
+  it("is true for the same fields, whichever objects hold them, and whatever else there is", () => {
+    const user = { ...structuredClone(ADA), id: "x", createdAt: 1, updatedAt: 2, revision: 3 };
+    expect(haveSameFields(ADA, user)).toBe(true);
+    expect(haveSameFields(user, ADA)).toBe(true);
+  });
+
+  it("takes a field that is absent for one that is undefined", () => {
+    const { username, age, contact, profile, ...rest } = { ...BLANK_USER, email: "ada@example.com" };
+    expect(haveSameFields(rest as UserFields, { ...rest, username, age, contact, profile })).toBe(true);
+  });
+
+  it.each<Partial<UserFields>>([
+    { email: "ADA@example.com" },
+    { name: "ada" },
+    { role: "user" },
+    { status: "active" },
+    { username: "Ada" },
+    { username: undefined },
+    { age: 0 },
+    { age: undefined },
+    { tags: ["a", "b"] },
+    { tags: ["b"] },
+    { tags: [] },
+    { metadata: [["a", "1"]] },
+    {
+      metadata: [
+        ["a", "1"],
+        ["b", "3"],
+      ],
+    },
+    { contact: { kind: "slackId", value: "+441234567" } },
+    { contact: { kind: "phone", value: "+441234568" } },
+    { contact: undefined },
+    { profile: { bio: "Poetical science", avatarUrl: "" } },
+    { profile: undefined },
+  ])("is false if another has %j", (fields) => {
+    expect(haveSameFields(ADA, { ...ADA, ...fields })).toBe(false);
+  });
+
+  it("tells an age of zero from none", () => {
+    expect(haveSameFields({ ...BLANK_USER, age: 0 }, BLANK_USER)).toBe(false);
   });
 });

@@ -1,7 +1,10 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { draftUser } from "../../src/domain/user.ts";
+import { BLANK_USER, draftUser, type User } from "../../src/domain/user.ts";
+import { UserSchema } from "../../src/gen/user/v1/user_pb.ts";
 import {
   ChatMessageSchema,
   CreateUserRequestSchema,
@@ -9,7 +12,9 @@ import {
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import { MemoryUserRepository } from "../../src/repository/memory.ts";
+import type { UserRepository } from "../../src/repository/user-repository.ts";
 import { served } from "../../src/server.ts";
+import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PageTokens } from "../../src/service/page-token.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { FULL } from "../support/full.ts";
@@ -19,6 +24,8 @@ import { endOf, frame, rawCall } from "./raw-call.ts";
 
 const CLIENTS = FULL ? 200 : 20;
 const USERS = FULL ? 200_000 : 2000;
+/** Users in a stream of all of them. */
+const ALL_USERS = FULL ? 1_000_000 : 20_000;
 const PAGE_SIZE = 1000;
 /** Long enough that one page is many times what the windows of HTTP/2 and of the server hold. */
 const NAME = "x".repeat(500);
@@ -27,16 +34,16 @@ const NAME = "x".repeat(500);
 const WINDOW = 65_535;
 const MIB = 2 ** 20;
 
+/** A flag, and the length of the message. */
+const FRAME_HEAD = 5;
+
 const MESSAGE = frame(ChatMessageSchema, { userId: "ada", message: "x".repeat(2000) });
 /** How much a client that chats tries to send, in bytes. */
 const CHAT_BYTES = 4 * MIB;
 
 describe("clients that stop reading", () => {
   it("make ListUsers wait, and leave nothing behind", async () => {
-    const repository = new MemoryUserRepository();
-    await repository.create(newUsers(USERS, "user").map(draftUser), new AbortController());
-    const pageTokens = new PageTokens(new Uint8Array(32));
-    const service = createUserService({ repository, pageTokens, maxUsersPerCall: 1 });
+    const service = serviceOf(await repositoryOf(USERS));
     const handlers = { yielded: 0, ended: 0 };
     const watched = served(UserService, {
       ...service,
@@ -54,7 +61,7 @@ describe("clients that stop reading", () => {
     const server = await startTestServer({ services: [watched] });
     const clients = await startClients(server.port, CLIENTS);
 
-    await Promise.all(clients.map((client) => stallListing(client, "")));
+    await Promise.all(clients.map((client) => stallListing(client, {})));
     expect(handlers.yielded / CLIENTS, "users taken from a handler whose client does not read").toBeLessThan(
       PAGE_SIZE / 2,
     );
@@ -64,6 +71,27 @@ describe("clients that stop reading", () => {
     const lines = await server.logs.waitForCalls(CLIENTS, "/ListUsers");
     expect(lines.filter(({ code }) => code === "CANCELLED")).toHaveLength(CLIENTS);
     await expect.poll(() => handlers.ended, { message: "handlers that never ended" }).toBe(CLIENTS);
+    expect(server.server.openCalls).toBe(0);
+  });
+
+  it("make a stream of all users wait, and get the rest of it when they read on", async () => {
+    const repository = await repositoryOf(ALL_USERS);
+    const server = await startTestServer({ services: [served(UserService, serviceOf(repository))] });
+    const [reader = expect.fail("there is no client"), ...others] = await startClients(server.port, CLIENTS);
+
+    const stalledStream = list(reader, { streamAll: true });
+    await stalled(reader, stalledStream);
+    await Promise.all(others.map((client) => stallListing(client, { streamAll: true })));
+    expect(repository.pagesRead, "pages read for clients that do not read").toBe(CLIENTS);
+
+    disconnect(others);
+    const lines = await server.logs.waitForCalls(CLIENTS - 1, "/ListUsers");
+    expect(lines.filter(({ code }) => code === "CANCELLED")).toHaveLength(CLIENTS - 1);
+
+    const { emails, trailers } = await readOn(stalledStream);
+    expect(emails).toEqual(newUsers(ALL_USERS, "user").map(({ email }) => email));
+    expect(trailers).toMatchObject({ "grpc-status": "0" });
+    expect(trailers).not.toHaveProperty("x-next-page-token");
     expect(server.server.openCalls).toBe(0);
   });
 
@@ -89,7 +117,7 @@ describe("clients that stop reading", () => {
 
     const listing = await growthOf(server, async () => {
       const readers = await startClients(server.port, CLIENTS);
-      await Promise.all(readers.map((client, index) => stallListing(client, pageTokens[index] ?? "")));
+      await Promise.all(readers.map((client, index) => stallListing(client, { pageToken: pageTokens[index] ?? "" })));
       return readers;
     });
     const lines = await server.logs.waitForCalls(2 * CLIENTS, "/ListUsers");
@@ -109,7 +137,67 @@ describe("clients that stop reading", () => {
     expect(chatting.resident).toBeLessThan(256);
     expect(chatting.inUse).toBeLessThan(128);
   });
+
+  it.runIf(FULL)("cost the server little memory in the middle of a stream of all users", async () => {
+    const server = await startServerProcess();
+    await createUsers(server.port, ALL_USERS, "x");
+
+    const stalling = await growthOf(server, async () => {
+      const readers = await startClients(server.port, CLIENTS);
+      await Promise.all(readers.map((client) => stallListing(client, { streamAll: true })));
+      return readers;
+    });
+    await server.logs.waitForCalls(CLIENTS, "/ListUsers");
+
+    const reading = await growthOf(server, async () => {
+      const readers = await startClients(server.port, 1);
+      for (const client of readers) {
+        const stream = list(client, { streamAll: true });
+        await stalled(client, stream);
+        const { emails, trailers } = await readOn(stream);
+        expect(new Set(emails).size).toBe(ALL_USERS);
+        expect(emails).toHaveLength(ALL_USERS);
+        expect(trailers).toMatchObject({ "grpc-status": "0" });
+      }
+      return readers;
+    });
+
+    console.info("growth of the server's memory in MiB, all users:", { stalling, reading });
+    expect(stalling.resident).toBeLessThan(64);
+    expect(stalling.inUse).toBeLessThan(64);
+    expect(reading.resident).toBeLessThan(64);
+    expect(reading.inUse).toBeLessThan(64);
+  });
 });
+
+/** Counts the pages that are read of it. */
+class CountingRepository extends MemoryUserRepository {
+  pagesRead = 0;
+
+  override list(...page: Parameters<MemoryUserRepository["list"]>): Promise<User[]> {
+    this.pagesRead++;
+    return super.list(...page);
+  }
+}
+
+async function repositoryOf(count: number): Promise<CountingRepository> {
+  const repository = new CountingRepository();
+  await repository.create(
+    newUsers(count, "user").map((user) => draftUser({ ...BLANK_USER, ...user })),
+    new AbortController(),
+  );
+  return repository;
+}
+
+function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> {
+  const key = new Uint8Array(32);
+  return createUserService({
+    repository,
+    pageTokens: new PageTokens(key),
+    creationRequests: new CreationRequests(key),
+    maxUsersPerCall: 1,
+  });
+}
 
 /** By how many MiB the memory of a server grows while clients are stalled. They are disconnected afterwards. */
 async function growthOf(
@@ -125,6 +213,8 @@ async function growthOf(
   disconnect(clients);
   return { resident, inUse };
 }
+
+type ListRequest = MessageInitShape<typeof ListUsersRequestSchema>;
 
 /** A client on a connection of its own. */
 interface StallingClient {
@@ -144,15 +234,38 @@ function disconnect(clients: readonly StallingClient[]): void {
   for (const { session } of clients) session.destroy();
 }
 
-function list({ session, metadata }: StallingClient, pageToken: string): ClientHttp2Stream {
-  const stream = rawCall(session, "/user.v1.UserService/ListUsers", metadata);
-  stream.end(frame(ListUsersRequestSchema, { pageSize: PAGE_SIZE, pageToken }));
+function list({ session, metadata }: StallingClient, request: ListRequest): ClientHttp2Stream {
+  const stream = rawCall(session, "/user.v1.UserService/ListUsers", { ...metadata, "grpc-timeout": "10M" });
+  stream.end(frame(ListUsersRequestSchema, { pageSize: PAGE_SIZE, ...request }));
   return stream;
 }
 
-/** Asks for a page and reads none of it, until the server can send no more. */
-async function stallListing(client: StallingClient, pageToken: string): Promise<void> {
-  await stalled(client, list(client, pageToken));
+/** Asks for users and reads none of them, until the server can send no more. */
+async function stallListing(client: StallingClient, request: ListRequest): Promise<void> {
+  await stalled(client, list(client, request));
+}
+
+/** Reads the rest of a listing, and returns the addresses of all its users. */
+async function readOn(stream: ClientHttp2Stream): Promise<{ emails: string[]; trailers: Record<string, unknown> }> {
+  const ended = once(stream, "trailers");
+  const emails: string[] = [];
+  let rest = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    rest = Buffer.concat([rest, chunk as Buffer]);
+    for (let message = firstMessage(rest); message !== undefined; message = firstMessage(rest)) {
+      emails.push(fromBinary(UserSchema, message).email);
+      rest = rest.subarray(FRAME_HEAD + message.length);
+    }
+  }
+  const [trailers] = (await ended) as [Record<string, unknown>];
+  return { emails, trailers };
+}
+
+/** The first message of the frames, once all of it is there. */
+function firstMessage(frames: Buffer): Buffer | undefined {
+  if (frames.length < FRAME_HEAD) return undefined;
+  const end = FRAME_HEAD + frames.readUInt32BE(1);
+  return frames.length < end ? undefined : frames.subarray(FRAME_HEAD, end);
 }
 
 /** Sends messages and reads no answer, until no more can be sent; returns how many bytes left until then. */
@@ -180,12 +293,12 @@ function roundTrip(session: ClientHttp2Session): Promise<void> {
   });
 }
 
-async function createUsers(port: number, count: number): Promise<void> {
+async function createUsers(port: number, count: number, name = NAME): Promise<void> {
   const [client = expect.fail("there is no client")] = await startClients(port, 1);
   const perCall = 10_000;
   for (let created = 0; created < count; created += perCall) {
     const stream = rawCall(client.session, "/user.v1.UserService/CreateUsers", client.metadata);
-    const requests = newUsers(perCall, `user${created}-`).map((user) => frame(CreateUserRequestSchema, user));
+    const requests = newUsers(perCall, `user${created}-`, name).map((user) => frame(CreateUserRequestSchema, user));
     stream.end(Buffer.concat(requests));
     expect(await endOf(stream)).toBe("OK");
   }
@@ -198,13 +311,13 @@ async function readAllPages(port: number): Promise<string[]> {
   let next: string | undefined = "";
   while (next !== undefined) {
     tokens.push(next);
-    const stream: ClientHttp2Stream = list(client, next).resume();
+    const stream: ClientHttp2Stream = list(client, { pageToken: next }).resume();
     const [trailers] = (await once(stream, "trailers")) as [Record<string, string | undefined>];
     next = trailers["x-next-page-token"];
   }
   return tokens;
 }
 
-function newUsers(count: number, prefix: string): { email: string; name: string }[] {
-  return Array.from({ length: count }, (_, index) => ({ email: `${prefix}${index}@example.com`, name: NAME }));
+function newUsers(count: number, prefix: string, name = NAME): { email: string; name: string }[] {
+  return Array.from({ length: count }, (_, index) => ({ email: `${prefix}${index}@example.com`, name }));
 }

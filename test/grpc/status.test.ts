@@ -2,7 +2,16 @@ import { create, createRegistry, fromBinary, type Message, toBinary } from "@buf
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
-import { EmailTakenError, InvalidInputError, TooManyUsersError, UserNotFoundError } from "../../src/domain/errors.ts";
+import {
+  CallerSuspendedError,
+  EtagMismatchError,
+  InvalidInputError,
+  PermissionDeniedError,
+  RequestIdReusedError,
+  TakenError,
+  TooManyUsersError,
+  UserNotFoundError,
+} from "../../src/domain/errors.ts";
 import {
   BadRequestSchema,
   type ErrorInfo,
@@ -14,7 +23,6 @@ import {
   CallCancelledError,
   DeadlineExceededError,
   IncompleteStreamError,
-  PermissionDeniedError,
   ServerStoppingError,
   UnauthenticatedError,
 } from "../../src/grpc/errors.ts";
@@ -69,12 +77,45 @@ const ANSWERS: readonly [Error, status, string, readonly Message[]][] = [
     ],
   ],
   [
-    new EmailTakenError(6),
+    new TakenError("email", 6),
     status.ALREADY_EXISTS,
     "messages[6].email: the e-mail address is taken",
     [
       info("EMAIL_TAKEN", { field: "messages[6].email" }),
       create(ResourceInfoSchema, { resourceType: "user.v1.User", description: "the e-mail address is taken" }),
+    ],
+  ],
+  [
+    new TakenError("username"),
+    status.ALREADY_EXISTS,
+    "username: the username is taken",
+    [
+      info("USERNAME_TAKEN", { field: "username" }),
+      create(ResourceInfoSchema, { resourceType: "user.v1.User", description: "the username is taken" }),
+    ],
+  ],
+  ...[undefined, 6].map((index): (typeof ANSWERS)[number] => {
+    const error = new RequestIdReusedError(index);
+    const field = index === undefined ? "request_id" : "messages[6].request_id";
+    const violation = { field, reason: "REQUEST_ID_REUSED", description: error.message };
+    return [
+      error,
+      status.INVALID_ARGUMENT,
+      `invalid request: ${field} ${error.message}`,
+      [info("INVALID_REQUEST"), create(BadRequestSchema, { fieldViolations: [violation] })],
+    ];
+  }),
+  [
+    new EtagMismatchError("the id"),
+    status.ABORTED,
+    "the user has changed meanwhile",
+    [
+      info("ETAG_MISMATCH"),
+      create(ResourceInfoSchema, {
+        resourceType: "user.v1.User",
+        resourceName: "the id",
+        description: "the user has changed meanwhile",
+      }),
     ],
   ],
   [
@@ -96,6 +137,7 @@ const ANSWERS: readonly [Error, status, string, readonly Message[]][] = [
     "only an admin may do this",
     [info("CALLER_NOT_ALLOWED")],
   ],
+  [new CallerSuspendedError(), status.PERMISSION_DENIED, "the caller is suspended", [info("CALLER_SUSPENDED")]],
   [new DeadlineExceededError(), status.DEADLINE_EXCEEDED, "deadline exceeded", [info("DEADLINE_EXCEEDED")]],
   [new CallCancelledError(), status.CANCELLED, "the call was cancelled", [info("CANCELLED")]],
   [new ServerStoppingError(), status.UNAVAILABLE, "the server is stopping", [info("SERVER_STOPPING")]],

@@ -1,10 +1,25 @@
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { SignJWT } from "jose";
-import { describe, expect, it } from "vitest";
+import pino from "pino";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { Principal } from "../../src/domain/principal.ts";
+import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { type Application, startServer, userApplication } from "../../src/server.ts";
 import { principalKey } from "../../src/service/call-values.ts";
 import { failureOf } from "../support/errors.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
-import { ADMIN, collect, JWT_SECRET, newUsers, startTestServer, streamOf, userClient } from "../support/server.ts";
+import {
+  ADMIN,
+  collect,
+  JWT_SECRET,
+  newUsers,
+  startTestServer,
+  streamOf,
+  testConfig,
+  tokenFor,
+  userClient,
+} from "../support/server.ts";
 
 const USER: Principal = { id: "alice", role: "user" };
 const SERVICE: Principal = { id: "importer", role: "service" };
@@ -114,6 +129,56 @@ describe("a caller who is known", () => {
   });
 });
 
+describe("a caller who may be suspended", () => {
+  const SUSPENDED = { code: "PermissionDenied", reason: "CALLER_SUSPENDED", domain: "user.v1" };
+
+  /** A client of a server whose application says who is suspended. */
+  async function startWith(isSuspended: Required<Application>["isSuspended"]) {
+    const { services } = userApplication(testConfig());
+    const server = await startServer(testConfig(), pino({ enabled: false }), { services, isSuspended });
+    onTestFinished(() => server.stop());
+    const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${server.port}` });
+    const headers = { authorization: `Bearer ${await tokenFor(USER)}` };
+    const client = createClient(UserService, transport);
+    return { getUser: () => client.getUser({ id: "x" }, { headers }) };
+  }
+
+  it.each<[string, (answer: boolean) => boolean | Promise<boolean>]>([
+    ["at once", (answer) => answer],
+    ["later", async (answer) => answer],
+  ])("is refused where the application says so %s, with a new token and a known one", async (_when, say) => {
+    const asked: string[] = [];
+    let suspended = true;
+    const { getUser } = await startWith((id) => {
+      asked.push(id);
+      return say(suspended);
+    });
+    for (let time = 0; time < 2; time++) expect(await failureOf(getUser())).toMatchObject(SUSPENDED);
+    suspended = false;
+    for (let time = 0; time < 2; time++) expect(await failureOf(getUser())).toMatchObject({ code: "NotFound" });
+    expect(asked).toEqual(Array(4).fill(USER.id));
+  });
+
+  it.each<[string, () => Promise<boolean>]>([
+    [
+      "at once",
+      () => {
+        throw new Error("the store is gone");
+      },
+    ],
+    [
+      "later",
+      async () => {
+        throw new Error("the store is gone");
+      },
+    ],
+  ])("gets INTERNAL, and no reason, where the application fails %s", async (_when, fail) => {
+    const { getUser } = await startWith(fail);
+    for (let time = 0; time < 2; time++)
+      expect(await failureOf(getUser())).toMatchObject({ code: "Internal", message: "internal error" });
+  });
+});
+
 describe("a method for the user concerned and for admins", () => {
   const denied = { code: "PermissionDenied", message: "only the user concerned or an admin may do this" };
 
@@ -132,6 +197,12 @@ describe("a method for the user concerned and for admins", () => {
       expect(await failureOf(client.selfStream(streamOf({ user: { id: "bob" } })))).toMatchObject(denied);
       expect(await failureOf(client.selfStream(streamOf()))).toMatchObject(denied);
     }
+  });
+
+  it("refuses a stream whose first message names another, whomever the next one names", async () => {
+    const client = probeClient(await startProbe(), USER);
+    const requests = streamOf({ user: { id: "bob" } }, { user: { id: "alice" } });
+    expect(await failureOf(client.selfStream(requests))).toMatchObject(denied);
   });
 
   it("lets in an admin, whoever is named", async () => {

@@ -36,7 +36,7 @@ export async function startTestServer({ environment = {}, services }: TestServer
   const config = testConfig(environment);
   const logs = new LogLines();
   const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
-  const server = await startServer(config, logger, services);
+  const server = await startServer(config, logger, services && { services, isSuspended: () => false });
   onTestFinished(async () => {
     await server.stop();
     expect(server.openCalls, "calls left open").toBe(0);

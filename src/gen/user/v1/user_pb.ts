@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -12,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file user/v1/user.proto.
  */
 export const file_user_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChJ1c2VyL3YxL3VzZXIucHJvdG8SB3VzZXIudjEigAEKBFVzZXISCgoCaWQYASABKAkSDQoFZW1haWwYAiABKAkSDAoEbmFtZRgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIfCgRyb2xlGAUgASgOMhEudXNlci52MS5Vc2VyUm9sZSpOCghVc2VyUm9sZRIZChVVU0VSX1JPTEVfVU5TUEVDSUZJRUQQABISCg5VU0VSX1JPTEVfVVNFUhABEhMKD1VTRVJfUk9MRV9BRE1JThACQi1aK2V4YW1wbGUuY29tL3VzZXItc2VydmljZS9nZW4vdXNlci92MTt1c2VydjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChJ1c2VyL3YxL3VzZXIucHJvdG8SB3VzZXIudjEizgUKBFVzZXISFAoCaWQYASABKAlCCLpIBXIDKIABEhcKBWVtYWlsGAIgASgJQgi6SAVyAyjAAhIWCgRuYW1lGAMgASgJQgi6SAVyAyiABBIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgRyb2xlGAUgASgOMhEudXNlci52MS5Vc2VyUm9sZUIIukgFggECEAESLgoKdXBkYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoEZXRhZxgHIAEoCUIHukgEcgIoQBI9Cgh1c2VybmFtZRgIIAEoCUIrukgo2AEBciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsMzF9JBIcCgNhZ2UYCSABKAVCCrpIBxoFGJYBKABIAYgBARItCgZzdGF0dXMYCiABKA4yEy51c2VyLnYxLlVzZXJTdGF0dXNCCLpIBYIBAhABEiAKBHRhZ3MYCyADKAlCErpID5IBDBAyGAEiBnIEIAEoQBJlCghtZXRhZGF0YRgMIAMoCzIbLnVzZXIudjEuVXNlci5NZXRhZGF0YUVudHJ5Qja6SDOaATAQMiIlciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JCoFcgMogAQSLAoFcGhvbmUYDSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEi8KCHNsYWNrX2lkGA4gASgJQhu6SBhyFjIUXltVV11bQS1aMC05XXsyLDIwfSRIABIlCgdwcm9maWxlGA8gASgLMhQudXNlci52MS5Vc2VyUHJvZmlsZRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHY29udGFjdEIGCgRfYWdlIlUKC1VzZXJQcm9maWxlEhYKA2JpbxgBIAEoCUIJukgGcgQogIABEi4KCmF2YXRhcl91cmwYAiABKAlCGrpIF9gBAXISKIAQMgpeaHR0cHM/Oi8viAEBKlwKClVzZXJTdGF0dXMSGwoXVVNFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJVU0VSX1NUQVRVU19BQ1RJVkUQARIZChVVU0VSX1NUQVRVU19TVVNQRU5ERUQQAipOCghVc2VyUm9sZRIZChVVU0VSX1JPTEVfVU5TUEVDSUZJRUQQABISCg5VU0VSX1JPTEVfVVNFUhABEhMKD1VTRVJfUk9MRV9BRE1JThACQi1aK2V4YW1wbGUuY29tL3VzZXItc2VydmljZS9nZW4vdXNlci92MTt1c2VydjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * User is a person who has an account.
@@ -29,15 +30,17 @@ export type User = Message<"user.v1.User"> & {
   id: string;
 
   /**
-   * Holds the e-mail address, exactly as it was given. No two users have the same address after normalization, which
-   * trims it, brings it to Unicode NFC, writes its domain in ASCII (IDNA), and folds case.
+   * Holds the e-mail address, exactly as it was given: at most 320 bytes, of the form `local@domain`. No two users have
+   * the same address after normalization, which trims it, brings it to Unicode NFC, writes its domain in ASCII (IDNA), and
+   * folds case.
    *
    * @generated from field: string email = 2;
    */
   email: string;
 
   /**
-   * Holds the name to show, exactly as it was given.
+   * Holds the name to show, exactly as it was given: at most 512 bytes, not only white space, and without control
+   * characters.
    *
    * @generated from field: string name = 3;
    */
@@ -51,11 +54,94 @@ export type User = Message<"user.v1.User"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * States what the user may do. USER_ROLE_USER for every user that is created without a role.
+   * States what the user may do. USER_ROLE_USER for every user that is created without a role. Only an admin sets another.
    *
    * @generated from field: user.v1.UserRole role = 5;
    */
   role: UserRole;
+
+  /**
+   * Tells when the user was last changed, to the millisecond; `created_at` until then. Output only.
+   *
+   * @generated from field: google.protobuf.Timestamp updated_at = 6;
+   */
+  updatedAt?: Timestamp | undefined;
+
+  /**
+   * Stands for this state of the user: it changes with every change of the user, and with nothing else (AIP-154). To be
+   * sent back with a change or a deletion that must not undo somebody else's. Output only.
+   *
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
+
+  /**
+   * Holds a short name that is the user's alone, in whatever case it is written: 1 to 32 letters, digits, and `_.-`, the
+   * first one a letter or digit. Empty for a user who has none.
+   *
+   * @generated from field: string username = 8;
+   */
+  username: string;
+
+  /**
+   * Holds the age in years: 0 to 150. Absent if it is not known.
+   *
+   * @generated from field: optional int32 age = 9;
+   */
+  age?: number | undefined;
+
+  /**
+   * States whether the user may call. USER_STATUS_ACTIVE for every user that is created without a status. Only an admin
+   * sets another.
+   *
+   * @generated from field: user.v1.UserStatus status = 10;
+   */
+  status: UserStatus;
+
+  /**
+   * Holds labels: at most 50, none of them twice, each of 1 to 64 bytes. The order is kept.
+   *
+   * @generated from field: repeated string tags = 11;
+   */
+  tags: string[];
+
+  /**
+   * Holds facts for programs: at most 50. A key has 1 to 64 letters, digits, and `_.-`, the first one a letter or digit; a
+   * value has at most 512 bytes.
+   *
+   * @generated from field: map<string, string> metadata = 12;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * States where the user can be reached, apart from the e-mail address.
+   *
+   * @generated from oneof user.v1.User.contact
+   */
+  contact: {
+    /**
+     * Holds a telephone number in the form of E.164: `+` and 7 to 15 digits.
+     *
+     * @generated from field: string phone = 13;
+     */
+    value: string;
+    case: "phone";
+  } | {
+    /**
+     * Holds the member id of a Slack user: `U` or `W`, and 2 to 20 capital letters and digits.
+     *
+     * @generated from field: string slack_id = 14;
+     */
+    value: string;
+    case: "slackId";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Holds what the user shows to others. Absent if all of it is empty.
+   *
+   * @generated from field: user.v1.UserProfile profile = 15;
+   */
+  profile?: UserProfile | undefined;
 };
 
 /**
@@ -64,6 +150,75 @@ export type User = Message<"user.v1.User"> & {
  */
 export const UserSchema: GenMessage<User> = /*@__PURE__*/
   messageDesc(file_user_v1_user, 0);
+
+/**
+ * UserProfile is what a user shows to others.
+ *
+ * @generated from message user.v1.UserProfile
+ */
+export type UserProfile = Message<"user.v1.UserProfile"> & {
+  /**
+   * Holds a text about the user: at most 16384 bytes.
+   *
+   * @generated from field: string bio = 1;
+   */
+  bio: string;
+
+  /**
+   * Holds the address of a picture of the user: an absolute http or https URI of at most 2048 bytes.
+   *
+   * @generated from field: string avatar_url = 2;
+   */
+  avatarUrl: string;
+};
+
+/**
+ * Describes the message user.v1.UserProfile.
+ * Use `create(UserProfileSchema)` to create a new message.
+ */
+export const UserProfileSchema: GenMessage<UserProfile> = /*@__PURE__*/
+  messageDesc(file_user_v1_user, 1);
+
+/**
+ * UserStatus is whether a user may call.
+ *
+ * @generated from enum user.v1.UserStatus
+ */
+export const UserStatus = {
+  /**
+   * Means that no status is stated. No stored user has it.
+   *
+   * @generated from enum value: USER_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * May call.
+   *
+   * @generated from enum value: USER_STATUS_ACTIVE = 1;
+   */
+  ACTIVE: 1,
+
+  /**
+   * May not call: fails with PERMISSION_DENIED.
+   *
+   * @generated from enum value: USER_STATUS_SUSPENDED = 2;
+   */
+  SUSPENDED: 2,
+} as const;
+
+/**
+ * UserStatus is whether a user may call.
+ *
+ * @generated from enum user.v1.UserStatus
+ */
+export type UserStatus = (typeof UserStatus)[keyof typeof UserStatus] | UnknownEnum;
+
+/**
+ * Describes the enum user.v1.UserStatus.
+ */
+export const UserStatusSchema: GenEnum<UserStatus> = /*@__PURE__*/
+  enumDesc(file_user_v1_user, 0);
 
 /**
  * UserRole is what a user may do.
@@ -104,5 +259,5 @@ export type UserRole = (typeof UserRole)[keyof typeof UserRole] | UnknownEnum;
  * Describes the enum user.v1.UserRole.
  */
 export const UserRoleSchema: GenEnum<UserRole> = /*@__PURE__*/
-  enumDesc(file_user_v1_user, 0);
+  enumDesc(file_user_v1_user, 1);
 

@@ -5,10 +5,10 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_policy_v1_policy } from "../../policy/v1/policy_pb.ts";
-import type { User, UserSchema } from "./user_pb.ts";
+import type { User, UserProfile, UserRole, UserSchema, UserStatus } from "./user_pb.ts";
 import { file_user_v1_user } from "./user_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file user/v1/user_service.proto.
  */
 export const file_user_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSIoCg5HZXRVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAASIuCg9HZXRVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciJMChBMaXN0VXNlcnNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAyiACCJIChFDcmVhdGVVc2VyUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUgASjAAhIYCgRuYW1lGAIgASgJQgq6SAdyBSABKIAEIj4KE0NyZWF0ZVVzZXJzUmVzcG9uc2USEAoIdXNlcl9pZHMYASADKAkSFQoNY3JlYXRlZF9jb3VudBgCIAEoBSJoCgtDaGF0TWVzc2FnZRIZCgd1c2VyX2lkGAEgASgJQgi6SAVyAyiAARIPCgdtZXNzYWdlGAIgASgJEi0KCXRpbWVzdGFtcBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAyxwIKC1VzZXJTZXJ2aWNlEk8KB0dldFVzZXISFy51c2VyLnYxLkdldFVzZXJSZXF1ZXN0GhgudXNlci52MS5HZXRVc2VyUmVzcG9uc2UiEZACAZq4GAoIAhoCCAUiAgg8EksKCUxpc3RVc2VycxIZLnVzZXIudjEuTGlzdFVzZXJzUmVxdWVzdBoNLnVzZXIudjEuVXNlciISkAIBmrgYCwgEGgIIPCIDCNgEMAESWgoLQ3JlYXRlVXNlcnMSGi51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhwudXNlci52MS5DcmVhdGVVc2Vyc1Jlc3BvbnNlIg+auBgLCAQaAgg8IgMI2AQoARI+CgRDaGF0EhQudXNlci52MS5DaGF0TWVzc2FnZRoULnVzZXIudjEuQ2hhdE1lc3NhZ2UiBpq4GAIIAigBMAFCLVorZXhhbXBsZS5jb20vdXNlci1zZXJ2aWNlL2dlbi91c2VyL3YxO3VzZXJ2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_policy_v1_policy, file_user_v1_user]);
+  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSIoCg5HZXRVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAASIuCg9HZXRVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI3ChRCYXRjaEdldFVzZXJzUmVxdWVzdBIfCgNpZHMYASADKAlCErpID5IBDBDoByIHcgUgASiAASJKChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHAoFdXNlcnMYASADKAsyDS51c2VyLnYxLlVzZXISEwoLbWlzc2luZ19pZHMYAiADKAkiYAoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgSEgoKc3RyZWFtX2FsbBgDIAEoCCJQChRMaXN0VXNlcnNQYWdlUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgiTgoVTGlzdFVzZXJzUGFnZVJlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKKBQoRQ3JlYXRlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFIAEowAISGAoEbmFtZRgCIAEoCUIKukgHcgUgASiABBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABARIpCgRyb2xlGAQgASgOMhEudXNlci52MS5Vc2VyUm9sZUIIukgFggECEAESPQoIdXNlcm5hbWUYBSABKAlCK7pIKNgBAXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXXswLDMxfSQSHAoDYWdlGAYgASgFQgq6SAcaBRiWASgASAGIAQESLQoGc3RhdHVzGAcgASgOMhMudXNlci52MS5Vc2VyU3RhdHVzQgi6SAWCAQIQARIgCgR0YWdzGAggAygJQhK6SA+SAQwQMhgBIgZyBCABKEAScgoIbWV0YWRhdGEYCSADKAsyKC51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCNrpIM5oBMBAyIiVyIzIhXltBLVphLXowLTldW0EtWmEtejAtOV8uLV17MCw2M30kKgVyAyiABBIsCgVwaG9uZRgKIAEoCUIbukgYchYyFF5cK1sxLTldWzAtOV17NiwxNH0kSAASLwoIc2xhY2tfaWQYCyABKAlCG7pIGHIWMhReW1VXXVtBLVowLTldezIsMjB9JEgAEiUKB3Byb2ZpbGUYDCABKAsyFC51c2VyLnYxLlVzZXJQcm9maWxlGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdjb250YWN0QgYKBF9hZ2VSCHBhc3N3b3JkIjEKEkNyZWF0ZVVzZXJSZXNwb25zZRIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyIj4KE0NyZWF0ZVVzZXJzUmVzcG9uc2USEAoIdXNlcl9pZHMYASADKAkSFQoNY3JlYXRlZF9jb3VudBgCIAEoBSJpChFVcGRhdGVVc2VyUmVxdWVzdBIjCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjEKElVwZGF0ZVVzZXJSZXNwb25zZRIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyIkIKEURlbGV0ZVVzZXJSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBSABKIABEhUKBGV0YWcYAiABKAlCB7pIBHICKEAiJQoSRGVsZXRlVXNlclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgiaAoLQ2hhdE1lc3NhZ2USGQoHdXNlcl9pZBgBIAEoCUIIukgFcgMogAESDwoHbWVzc2FnZRgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMp8GCgtVc2VyU2VydmljZRJPCgdHZXRVc2VyEhcudXNlci52MS5HZXRVc2VyUmVxdWVzdBoYLnVzZXIudjEuR2V0VXNlclJlc3BvbnNlIhGQAgGauBgKCAIaAggFIgIIPBJhCg1CYXRjaEdldFVzZXJzEh0udXNlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBoeLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIhGQAgGauBgKCAIaAggFIgIIPBJLCglMaXN0VXNlcnMSGS51c2VyLnYxLkxpc3RVc2Vyc1JlcXVlc3QaDS51c2VyLnYxLlVzZXIiEpACAZq4GAsIBBoCCDwiAwjYBDABEmEKDUxpc3RVc2Vyc1BhZ2USHS51c2VyLnYxLkxpc3RVc2Vyc1BhZ2VSZXF1ZXN0Gh4udXNlci52MS5MaXN0VXNlcnNQYWdlUmVzcG9uc2UiEZACAZq4GAoIBBoCCAoiAgg8ElUKCkNyZWF0ZVVzZXISGi51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5DcmVhdGVVc2VyUmVzcG9uc2UiDpq4GAoIBBoCCAUiAgg8EloKC0NyZWF0ZVVzZXJzEhoudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdBocLnVzZXIudjEuQ3JlYXRlVXNlcnNSZXNwb25zZSIPmrgYCwgEGgIIPCIDCNgEKAESXgoKVXBkYXRlVXNlchIaLnVzZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaGy51c2VyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIXmrgYEwgDEgd1c2VyLmlkGgIIBSICCDwSWQoKRGVsZXRlVXNlchIaLnVzZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaGy51c2VyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSISmrgYDggDEgJpZBoCCAUiAgg8Ej4KBENoYXQSFC51c2VyLnYxLkNoYXRNZXNzYWdlGhQudXNlci52MS5DaGF0TWVzc2FnZSIGmrgYAggCKAEwAUItWitleGFtcGxlLmNvbS91c2VyLXNlcnZpY2UvZ2VuL3VzZXIvdjE7dXNlcnYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_policy_v1_policy, file_user_v1_user]);
 
 /**
  * GetUserRequest names the user to get.
@@ -61,6 +61,55 @@ export const GetUserResponseSchema: GenMessage<GetUserResponse> = /*@__PURE__*/
   messageDesc(file_user_v1_user_service, 1);
 
 /**
+ * BatchGetUsersRequest names the users to get.
+ *
+ * @generated from message user.v1.BatchGetUsersRequest
+ */
+export type BatchGetUsersRequest = Message<"user.v1.BatchGetUsersRequest"> & {
+  /**
+   * Identifies the users: at most 1000 ids, each of 1 to 128 bytes. An id that occurs twice is answered twice.
+   *
+   * @generated from field: repeated string ids = 1;
+   */
+  ids: string[];
+};
+
+/**
+ * Describes the message user.v1.BatchGetUsersRequest.
+ * Use `create(BatchGetUsersRequestSchema)` to create a new message.
+ */
+export const BatchGetUsersRequestSchema: GenMessage<BatchGetUsersRequest> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 2);
+
+/**
+ * BatchGetUsersResponse holds the users.
+ *
+ * @generated from message user.v1.BatchGetUsersResponse
+ */
+export type BatchGetUsersResponse = Message<"user.v1.BatchGetUsersResponse"> & {
+  /**
+   * Holds the users, in the order of their ids in the request.
+   *
+   * @generated from field: repeated user.v1.User users = 1;
+   */
+  users: User[];
+
+  /**
+   * Holds the ids that are no user's, in the order of the request.
+   *
+   * @generated from field: repeated string missing_ids = 2;
+   */
+  missingIds: string[];
+};
+
+/**
+ * Describes the message user.v1.BatchGetUsersResponse.
+ * Use `create(BatchGetUsersResponseSchema)` to create a new message.
+ */
+export const BatchGetUsersResponseSchema: GenMessage<BatchGetUsersResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 3);
+
+/**
  * ListUsersRequest names a page of users.
  *
  * @generated from message user.v1.ListUsersRequest
@@ -81,6 +130,14 @@ export type ListUsersRequest = Message<"user.v1.ListUsersRequest"> & {
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Asks for all users from there on, in one stream, whatever the page size. Users who are created or deleted meanwhile may
+   * be in it or not; every other user is in it once.
+   *
+   * @generated from field: bool stream_all = 3;
+   */
+  streamAll: boolean;
 };
 
 /**
@@ -88,7 +145,65 @@ export type ListUsersRequest = Message<"user.v1.ListUsersRequest"> & {
  * Use `create(ListUsersRequestSchema)` to create a new message.
  */
 export const ListUsersRequestSchema: GenMessage<ListUsersRequest> = /*@__PURE__*/
-  messageDesc(file_user_v1_user_service, 2);
+  messageDesc(file_user_v1_user_service, 4);
+
+/**
+ * ListUsersPageRequest names a page of users.
+ *
+ * @generated from message user.v1.ListUsersPageRequest
+ */
+export type ListUsersPageRequest = Message<"user.v1.ListUsersPageRequest"> & {
+  /**
+   * Limits the number of users on the page. Zero means 10, values above 1000 mean 1000, negative ones fail with
+   * INVALID_ARGUMENT.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * Continues after an earlier page: its `next_page_token`, or the `x-next-page-token` of ListUsers. Empty means the first
+   * page. Fails with INVALID_ARGUMENT if this service did not make it.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message user.v1.ListUsersPageRequest.
+ * Use `create(ListUsersPageRequestSchema)` to create a new message.
+ */
+export const ListUsersPageRequestSchema: GenMessage<ListUsersPageRequest> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 5);
+
+/**
+ * ListUsersPageResponse holds a page of users.
+ *
+ * @generated from message user.v1.ListUsersPageResponse
+ */
+export type ListUsersPageResponse = Message<"user.v1.ListUsersPageResponse"> & {
+  /**
+   * Holds the users, oldest first.
+   *
+   * @generated from field: repeated user.v1.User users = 1;
+   */
+  users: User[];
+
+  /**
+   * Continues after this page. Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message user.v1.ListUsersPageResponse.
+ * Use `create(ListUsersPageResponseSchema)` to create a new message.
+ */
+export const ListUsersPageResponseSchema: GenMessage<ListUsersPageResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 6);
 
 /**
  * CreateUserRequest describes a user to create.
@@ -109,6 +224,87 @@ export type CreateUserRequest = Message<"user.v1.CreateUserRequest"> & {
    * @generated from field: string name = 2;
    */
   name: string;
+
+  /**
+   * Makes the creation safe to send again: a UUID of the caller's choice, as CreateUser tells. Empty for none, and then a
+   * creation must never be sent again.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * States what the user may do. USER_ROLE_UNSPECIFIED means USER_ROLE_USER; only an admin may give another.
+   *
+   * @generated from field: user.v1.UserRole role = 4;
+   */
+  role: UserRole;
+
+  /**
+   * Holds a username, as User tells. Empty for none.
+   *
+   * @generated from field: string username = 5;
+   */
+  username: string;
+
+  /**
+   * Holds the age in years: 0 to 150. Absent if it is not known.
+   *
+   * @generated from field: optional int32 age = 6;
+   */
+  age?: number | undefined;
+
+  /**
+   * States whether the user may call. USER_STATUS_UNSPECIFIED means USER_STATUS_ACTIVE; only an admin may give another.
+   *
+   * @generated from field: user.v1.UserStatus status = 7;
+   */
+  status: UserStatus;
+
+  /**
+   * Holds labels: at most 50, none of them twice, each of 1 to 64 bytes. The order is kept.
+   *
+   * @generated from field: repeated string tags = 8;
+   */
+  tags: string[];
+
+  /**
+   * Holds facts for programs: at most 50. A key has 1 to 64 letters, digits, and `_.-`, the first one a letter or digit; a
+   * value has at most 512 bytes.
+   *
+   * @generated from field: map<string, string> metadata = 9;
+   */
+  metadata: { [key: string]: string };
+
+  /**
+   * States where the user can be reached, apart from the e-mail address.
+   *
+   * @generated from oneof user.v1.CreateUserRequest.contact
+   */
+  contact: {
+    /**
+     * Holds a telephone number in the form of E.164: `+` and 7 to 15 digits.
+     *
+     * @generated from field: string phone = 10;
+     */
+    value: string;
+    case: "phone";
+  } | {
+    /**
+     * Holds the member id of a Slack user: `U` or `W`, and 2 to 20 capital letters and digits.
+     *
+     * @generated from field: string slack_id = 11;
+     */
+    value: string;
+    case: "slackId";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * Holds what the user shows to others.
+   *
+   * @generated from field: user.v1.UserProfile profile = 12;
+   */
+  profile?: UserProfile | undefined;
 };
 
 /**
@@ -116,7 +312,28 @@ export type CreateUserRequest = Message<"user.v1.CreateUserRequest"> & {
  * Use `create(CreateUserRequestSchema)` to create a new message.
  */
 export const CreateUserRequestSchema: GenMessage<CreateUserRequest> = /*@__PURE__*/
-  messageDesc(file_user_v1_user_service, 3);
+  messageDesc(file_user_v1_user_service, 7);
+
+/**
+ * CreateUserResponse holds the user that was created.
+ *
+ * @generated from message user.v1.CreateUserResponse
+ */
+export type CreateUserResponse = Message<"user.v1.CreateUserResponse"> & {
+  /**
+   * Holds the user. Always set.
+   *
+   * @generated from field: user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message user.v1.CreateUserResponse.
+ * Use `create(CreateUserResponseSchema)` to create a new message.
+ */
+export const CreateUserResponseSchema: GenMessage<CreateUserResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 8);
 
 /**
  * CreateUsersResponse tells which users were created.
@@ -132,7 +349,8 @@ export type CreateUsersResponse = Message<"user.v1.CreateUsersResponse"> & {
   userIds: string[];
 
   /**
-   * Holds the number of users created, which is the number of request messages.
+   * Holds the number of users created, which is the number of request messages. A stream that is sent again with the same
+   * `request_id`s gets the same answer, whichever of its users that call created.
    *
    * @generated from field: int32 created_count = 2;
    */
@@ -144,7 +362,106 @@ export type CreateUsersResponse = Message<"user.v1.CreateUsersResponse"> & {
  * Use `create(CreateUsersResponseSchema)` to create a new message.
  */
 export const CreateUsersResponseSchema: GenMessage<CreateUsersResponse> = /*@__PURE__*/
-  messageDesc(file_user_v1_user_service, 4);
+  messageDesc(file_user_v1_user_service, 9);
+
+/**
+ * UpdateUserRequest tells which user to change, and how.
+ *
+ * @generated from message user.v1.UpdateUserRequest
+ */
+export type UpdateUserRequest = Message<"user.v1.UpdateUserRequest"> & {
+  /**
+   * Holds the id of the user, the new values, and if nobody else's change is to be undone the `etag`. Required.
+   *
+   * @generated from field: user.v1.User user = 1;
+   */
+  user?: User | undefined;
+
+  /**
+   * Names the fields to change, by their paths in User, such as `profile.bio`. Empty means every field that is
+   * set in `user`, `*` alone means all fields that are not output only, where an unspecified role or status stays as it is.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message user.v1.UpdateUserRequest.
+ * Use `create(UpdateUserRequestSchema)` to create a new message.
+ */
+export const UpdateUserRequestSchema: GenMessage<UpdateUserRequest> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 10);
+
+/**
+ * UpdateUserResponse holds the user after the change.
+ *
+ * @generated from message user.v1.UpdateUserResponse
+ */
+export type UpdateUserResponse = Message<"user.v1.UpdateUserResponse"> & {
+  /**
+   * Holds the user. Always set.
+   *
+   * @generated from field: user.v1.User user = 1;
+   */
+  user?: User | undefined;
+};
+
+/**
+ * Describes the message user.v1.UpdateUserResponse.
+ * Use `create(UpdateUserResponseSchema)` to create a new message.
+ */
+export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 11);
+
+/**
+ * DeleteUserRequest names the user to delete.
+ *
+ * @generated from message user.v1.DeleteUserRequest
+ */
+export type DeleteUserRequest = Message<"user.v1.DeleteUserRequest"> & {
+  /**
+   * Identifies the user. Required: 1 to 128 bytes, of any form.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Holds the etag that the user must have. Empty for any.
+   *
+   * @generated from field: string etag = 2;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message user.v1.DeleteUserRequest.
+ * Use `create(DeleteUserRequestSchema)` to create a new message.
+ */
+export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 12);
+
+/**
+ * DeleteUserResponse tells that the user is deleted.
+ *
+ * @generated from message user.v1.DeleteUserResponse
+ */
+export type DeleteUserResponse = Message<"user.v1.DeleteUserResponse"> & {
+  /**
+   * Always true: a user who cannot be deleted is an error.
+   *
+   * @generated from field: bool success = 1;
+   */
+  success: boolean;
+};
+
+/**
+ * Describes the message user.v1.DeleteUserResponse.
+ * Use `create(DeleteUserResponseSchema)` to create a new message.
+ */
+export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse> = /*@__PURE__*/
+  messageDesc(file_user_v1_user_service, 13);
 
 /**
  * ChatMessage is one message of a conversation, in either direction.
@@ -179,7 +496,7 @@ export type ChatMessage = Message<"user.v1.ChatMessage"> & {
  * Use `create(ChatMessageSchema)` to create a new message.
  */
 export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
-  messageDesc(file_user_v1_user_service, 5);
+  messageDesc(file_user_v1_user_service, 14);
 
 /**
  * UserService keeps users, and lets them talk.
@@ -206,7 +523,18 @@ export const UserService: GenService<{
     output: typeof GetUserResponseSchema;
   },
   /**
-   * Streams one page of users, oldest first.
+   * Gets up to 1000 users at once (AIP-231), in the order of the ids. Ids that are no user's are listed apart, and are no
+   * error.
+   *
+   * @generated from rpc user.v1.UserService.BatchGetUsers
+   */
+  batchGetUsers: {
+    methodKind: "unary";
+    input: typeof BatchGetUsersRequestSchema;
+    output: typeof BatchGetUsersResponseSchema;
+  },
+  /**
+   * Streams one page of users, oldest first, or with `stream_all` all of them.
    *
    * When more users follow, the OK status carries the trailing metadata `x-next-page-token`, to be sent as `page_token` of
    * the next call. Its absence means the end. Users who are created or deleted between two pages never make another user
@@ -220,6 +548,34 @@ export const UserService: GenService<{
     output: typeof UserSchema;
   },
   /**
+   * Lists one page of users (AIP-158), oldest first: what ListUsers streams, for clients that cannot read trailing metadata.
+   * Page tokens of either method continue the other's pages.
+   *
+   * @generated from rpc user.v1.UserService.ListUsersPage
+   */
+  listUsersPage: {
+    methodKind: "unary";
+    input: typeof ListUsersPageRequestSchema;
+    output: typeof ListUsersPageResponseSchema;
+  },
+  /**
+   * Creates a user.
+   *
+   * Fails with ALREADY_EXISTS if the e-mail address or the username is taken, and with PERMISSION_DENIED if anyone but an
+   * admin gives a role other than USER_ROLE_USER or a status other than USER_STATUS_ACTIVE.
+   *
+   * A `request_id` makes it safe to send the request again (AIP-155): for 24 hours, the same caller's request with the same
+   * id and the same content answers with the user as it is now, and creates nobody. Fails with INVALID_ARGUMENT if the
+   * content is another, and with NOT_FOUND if the user has been deleted meanwhile.
+   *
+   * @generated from rpc user.v1.UserService.CreateUser
+   */
+  createUser: {
+    methodKind: "unary";
+    input: typeof CreateUserRequestSchema;
+    output: typeof CreateUserResponseSchema;
+  },
+  /**
    * Creates all users of the stream, or none.
    *
    * The users are created after the client's half-close, in the order of the stream; a stream that is cancelled, runs out
@@ -228,9 +584,9 @@ export const UserService: GenService<{
    * promise independent of the network between. Fails with INVALID_ARGUMENT if it is not a whole number.
    *
    * Violations name the message by its index in the stream, from zero, as in `messages[6].email`. Fails with
-   * ALREADY_EXISTS if an e-mail address is taken or occurs twice in the stream, with INVALID_ARGUMENT if the stream holds
-   * no message, and with RESOURCE_EXHAUSTED at the first message beyond the limit, which is 10 000 unless the operator
-   * sets another.
+   * ALREADY_EXISTS if an e-mail address or a username is taken or occurs twice in the stream, with INVALID_ARGUMENT if the
+   * stream holds no message, and with RESOURCE_EXHAUSTED at the first message beyond the limit, which is 10 000 unless the
+   * operator sets another. Role, status and `request_id` are treated as by CreateUser, each message by itself.
    *
    * @generated from rpc user.v1.UserService.CreateUsers
    */
@@ -238,6 +594,37 @@ export const UserService: GenService<{
     methodKind: "client_streaming";
     input: typeof CreateUserRequestSchema;
     output: typeof CreateUsersResponseSchema;
+  },
+  /**
+   * Changes the fields of a user that the update mask names (AIP-134).
+   *
+   * An empty mask means every field that is set in the request, `*` means that the request replaces the user. Fails with
+   * INVALID_ARGUMENT for a path that does not exist or that is output only. A user that comes out as it was is not changed:
+   * `etag` and `updated_at` stay.
+   *
+   * Fails with NOT_FOUND if there is no such user, with ABORTED if the request holds an `etag` and the user has another,
+   * with ALREADY_EXISTS if the e-mail address or the username is another user's, and with PERMISSION_DENIED if anyone but
+   * an admin changes the role or the status.
+   *
+   * @generated from rpc user.v1.UserService.UpdateUser
+   */
+  updateUser: {
+    methodKind: "unary";
+    input: typeof UpdateUserRequestSchema;
+    output: typeof UpdateUserResponseSchema;
+  },
+  /**
+   * Deletes a user and everything personal that is known of them, at once and for good.
+   *
+   * Fails with NOT_FOUND if there is no such user, also if it has been deleted before, and with ABORTED if the request
+   * holds an `etag` and the user has another.
+   *
+   * @generated from rpc user.v1.UserService.DeleteUser
+   */
+  deleteUser: {
+    methodKind: "unary";
+    input: typeof DeleteUserRequestSchema;
+    output: typeof DeleteUserResponseSchema;
   },
   /**
    * Answers every message with exactly one message, in order: its `user_id` is `server`, its `message` is the received one

@@ -1,0 +1,94 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { User } from "../domain/user.ts";
+import type { User as UserMessage } from "../gen/user/v1/user_pb.ts";
+import {
+  type BatchGetUsersRequest,
+  type BatchGetUsersResponse,
+  BatchGetUsersResponseSchema,
+  type GetUserRequest,
+  type GetUserResponse,
+  GetUserResponseSchema,
+  type ListUsersPageRequest,
+  type ListUsersPageResponse,
+  ListUsersPageResponseSchema,
+  type ListUsersRequest,
+  type UserService,
+} from "../gen/user/v1/user_service_pb.ts";
+import type { UserRepository } from "../repository/user-repository.ts";
+import { Batches } from "./batches.ts";
+import type { PageTokens } from "./page-token.ts";
+import { toPassingUserMessage, toUserMessage } from "./user-message.ts";
+
+/** Trailing metadata of ListUsers: the token of the next page. Absent at the end. */
+export const NEXT_PAGE_TOKEN = "x-next-page-token";
+
+const DEFAULT_PAGE_SIZE = 10;
+const MAX_PAGE_SIZE = 1000;
+
+/** What reading users takes. */
+export interface UserReadParts {
+  readonly repository: UserRepository;
+  readonly pageTokens: PageTokens;
+}
+
+type UserReads = Pick<ServiceImpl<typeof UserService>, "getUser" | "batchGetUsers" | "listUsers" | "listUsersPage">;
+
+/** Makes the RPCs that read users. */
+export function createUserReads({ repository, pageTokens }: UserReadParts): UserReads {
+  async function getUser({ id }: GetUserRequest, context: HandlerContext): Promise<GetUserResponse> {
+    const user = await repository.get(id, context);
+    return create(GetUserResponseSchema, { user: toUserMessage(user) });
+  }
+
+  async function batchGetUsers({ ids }: BatchGetUsersRequest, context: HandlerContext): Promise<BatchGetUsersResponse> {
+    const found = await repository.getMany(ids, context);
+    const users = found.filter((user) => user !== undefined).map(toUserMessage);
+    const missingIds = ids.filter((_, index) => found[index] === undefined);
+    return create(BatchGetUsersResponseSchema, { users, missingIds });
+  }
+
+  function listUsers(request: ListUsersRequest, context: HandlerContext): AsyncIterable<UserMessage> {
+    return new Batches(request.streamAll ? allUsers(request, context) : onePage(request, context));
+  }
+
+  async function* onePage(request: ListUsersRequest, context: HandlerContext): AsyncGenerator<UserMessage[]> {
+    const { users, next } = await readPage(request, context);
+    if (next !== undefined) context.responseTrailer.set(NEXT_PAGE_TOKEN, next);
+    yield users.map(toUserMessage);
+  }
+
+  /** Page by page, so that no more than one is in memory, and of none is anything kept. */
+  async function* allUsers({ pageToken }: ListUsersRequest, context: HandlerContext): AsyncGenerator<UserMessage[]> {
+    let after = openToken(pageToken);
+    let users: User[];
+    do {
+      users = await repository.list({ after, limit: MAX_PAGE_SIZE }, context);
+      after = users.at(-1)?.id;
+      yield users.map(toPassingUserMessage);
+    } while (users.length === MAX_PAGE_SIZE);
+  }
+
+  async function listUsersPage(request: ListUsersPageRequest, context: HandlerContext): Promise<ListUsersPageResponse> {
+    const { users, next = "" } = await readPage(request, context);
+    return create(ListUsersPageResponseSchema, { users: users.map(toUserMessage), nextPageToken: next });
+  }
+
+  async function readPage(
+    { pageSize, pageToken }: ListUsersRequest | ListUsersPageRequest,
+    context: HandlerContext,
+  ): Promise<{ users: User[]; next: string | undefined }> {
+    const size = Math.min(pageSize || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE);
+    // One more than asked for, which tells whether another page follows.
+    const found = await repository.list({ after: openToken(pageToken), limit: size + 1 }, context);
+    const users = found.slice(0, size);
+    const last = users.at(-1);
+    return { users, next: found.length > size && last !== undefined ? pageTokens.seal(last.id) : undefined };
+  }
+
+  function openToken(token: string): string | undefined {
+    return token === "" ? undefined : pageTokens.open(token);
+  }
+
+  return { getUser, batchGetUsers, listUsers, listUsersPage };
+}

@@ -1,0 +1,109 @@
+import { InvalidInputError, type Violation } from "../domain/errors.ts";
+import { fieldsOf, type UserFields } from "../domain/user.ts";
+import type { User as UserMessage } from "../gen/user/v1/user_pb.ts";
+import { fieldsOfMessage, toProfile, toRole, toStatus } from "./user-fields.ts";
+
+/** Makes of a user's fields what an update wants them to be. */
+export type UserUpdate = (current: UserFields) => UserFields;
+
+/** One path of an update mask. */
+interface MaskedPath {
+  /** Whether the message says anything at this path. */
+  readonly isSet: (message: UserMessage) => boolean;
+  /** The fields as the message wants them at this path. */
+  readonly apply: (message: UserMessage, current: UserFields) => Partial<UserFields>;
+}
+
+/** The paths that can be written, each by itself. */
+const LEAVES: Readonly<Record<string, MaskedPath>> = {
+  email: { isSet: ({ email }) => email !== "", apply: ({ email }) => ({ email }) },
+  name: { isSet: ({ name }) => name !== "", apply: ({ name }) => ({ name }) },
+  role: {
+    isSet: ({ role }) => toRole(role) !== undefined,
+    apply: ({ role }) => ({ role: stated("role", toRole(role)) }),
+  },
+  status: {
+    isSet: ({ status }) => toStatus(status) !== undefined,
+    apply: ({ status }) => ({ status: stated("status", toStatus(status)) }),
+  },
+  username: { isSet: ({ username }) => username !== "", apply: only("username") },
+  age: { isSet: ({ age }) => age !== undefined, apply: only("age") },
+  tags: { isSet: ({ tags }) => tags.length > 0, apply: only("tags") },
+  metadata: { isSet: ({ metadata }) => Object.keys(metadata).length > 0, apply: only("metadata") },
+  phone: contactPath("phone"),
+  slack_id: contactPath("slackId"),
+  "profile.bio": profilePath("bio"),
+  "profile.avatar_url": profilePath("avatarUrl"),
+};
+
+/** All paths that a mask may name. */
+const PATHS: Readonly<Record<string, MaskedPath>> = {
+  ...LEAVES,
+  profile: { isSet: ({ profile }) => profile !== undefined, apply: only("profile") },
+};
+
+const OUTPUT_ONLY: readonly string[] = ["id", "created_at", "updated_at", "etag"];
+
+/**
+ * Reads what an update wants (AIP-134, AIP-161): an empty mask stands for every path that the message says anything at, `*`
+ * for the replacement of all fields, where a role or status that is not stated stays.
+ *
+ * @throws InvalidInputError naming every path that does not exist or is output only.
+ */
+export function readUpdate(message: UserMessage, mask: readonly string[]): UserUpdate {
+  if (mask.length === 1 && mask[0] === "*") return (current) => replace(message, current);
+  const violations = mask.flatMap((path) => {
+    const description = faultOf(path);
+    return description === undefined ? [] : [{ field: "update_mask", reason: "PATH_INVALID", description }];
+  });
+  if (violations.length > 0) throw new InvalidInputError(violations satisfies Violation[]);
+
+  const paths =
+    mask.length > 0 ? mask.map((path) => PATHS[path]) : Object.values(LEAVES).filter(({ isSet }) => isSet(message));
+  return (current) => {
+    let fields = fieldsOf(current);
+    for (const path of new Set(paths)) fields = { ...fields, ...path?.apply(message, fields) };
+    return fields;
+  };
+}
+
+function replace(message: UserMessage, current: UserFields): UserFields {
+  const role = toRole(message.role) ?? current.role;
+  const status = toStatus(message.status) ?? current.status;
+  return { ...fieldsOfMessage(message), role, status };
+}
+
+function faultOf(path: string): string | undefined {
+  if (Object.hasOwn(PATHS, path)) return undefined;
+  if (path === "*") return 'must not name other paths beside "*"';
+  if (OUTPUT_ONLY.includes(path)) return `must not name "${path}", which is output only`;
+  return "must name fields of User only";
+}
+
+function only(name: "username" | "age" | "tags" | "metadata" | "profile"): MaskedPath["apply"] {
+  return (message) => ({ [name]: fieldsOfMessage(message)[name] });
+}
+
+/** A path of the oneof: what is not stated there is taken away if it is there. */
+function contactPath(kind: "phone" | "slackId"): MaskedPath {
+  return {
+    isSet: ({ contact }) => contact.case === kind,
+    apply: ({ contact }, current) => {
+      if (contact.case === kind) return { contact: { kind, value: contact.value } };
+      return current.contact?.kind === kind ? { contact: undefined } : {};
+    },
+  };
+}
+
+function profilePath(name: "bio" | "avatarUrl"): MaskedPath {
+  return {
+    isSet: ({ profile }) => profile !== undefined && profile[name] !== "",
+    apply: ({ profile }, current) => ({ profile: toProfile({ ...current.profile, [name]: profile?.[name] ?? "" }) }),
+  };
+}
+
+function stated<T>(field: string, value: T | undefined): T {
+  if (value !== undefined) return value;
+  const description = "must be stated if the update mask names it";
+  throw new InvalidInputError([{ field: `user.${field}`, reason: "VALUE_UNSPECIFIED", description }]);
+}

@@ -1,0 +1,119 @@
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import {
+  EtagMismatchError,
+  InvalidInputError,
+  RequestIdReusedError,
+  TakenError,
+  TooManyUsersError,
+} from "../domain/errors.ts";
+import type { Principal } from "../domain/principal.ts";
+import { BLANK_USER, draftUser, haveSameFields, type User } from "../domain/user.ts";
+import {
+  type CreateUserRequest,
+  type CreateUserResponse,
+  CreateUserResponseSchema,
+  type CreateUsersResponse,
+  CreateUsersResponseSchema,
+  type DeleteUserRequest,
+  type DeleteUserResponse,
+  DeleteUserResponseSchema,
+  type UpdateUserRequest,
+  type UpdateUserResponse,
+  UpdateUserResponseSchema,
+  type UserService,
+} from "../gen/user/v1/user_service_pb.ts";
+import type { NewUser, UserRepository } from "../repository/user-repository.ts";
+import type { CreationRequests } from "./creation-requests.ts";
+import { callerOf, permitChange } from "./permission.ts";
+import { fieldsOfNewUser } from "./user-fields.ts";
+import { etagOf, toUserMessage } from "./user-message.ts";
+import { readUpdate } from "./user-update.ts";
+
+/** What writing users takes. */
+export interface UserWriteParts {
+  readonly repository: UserRepository;
+  readonly creationRequests: CreationRequests;
+  /** How many users one CreateUsers call may create. */
+  readonly maxUsersPerCall: number;
+}
+
+type UserWrites = Pick<ServiceImpl<typeof UserService>, "createUser" | "createUsers" | "updateUser" | "deleteUser">;
+
+/** Makes the RPCs that write users. */
+export function createUserWrites({ repository, creationRequests, maxUsersPerCall }: UserWriteParts): UserWrites {
+  async function createUser(request: CreateUserRequest, context: HandlerContext): Promise<CreateUserResponse> {
+    const [user] = await repository.create([toNewUser(request, callerOf(context))], context).catch(throwUnnumbered);
+    return create(CreateUserResponseSchema, { user: user && toUserMessage(user) });
+  }
+
+  async function createUsers(
+    requests: AsyncIterable<CreateUserRequest>,
+    context: HandlerContext,
+  ): Promise<CreateUsersResponse> {
+    const caller = callerOf(context);
+    const users: NewUser[] = [];
+    for await (const request of requests) {
+      if (users.length === maxUsersPerCall) throw new TooManyUsersError(maxUsersPerCall);
+      users.push(within(`messages[${users.length}]`, () => toNewUser(request, caller)));
+    }
+    if (users.length === 0) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
+    const created = await repository.create(users, context);
+    const userIds = created.map(({ id }) => id);
+    return create(CreateUsersResponseSchema, { userIds, createdCount: userIds.length });
+  }
+
+  function toNewUser(request: CreateUserRequest, caller: Principal): NewUser {
+    const draft = draftUser(fieldsOfNewUser(request));
+    permitChange(caller, BLANK_USER, draft);
+    return request.requestId === ""
+      ? draft
+      : { ...draft, request: creationRequests.of(caller.id, request.requestId, draft) };
+  }
+
+  async function updateUser(request: UpdateUserRequest, context: HandlerContext): Promise<UpdateUserResponse> {
+    const message = request.user;
+    if (message === undefined || message.id === "") throw invalid("user.id", "ID_EMPTY", "must name the user");
+    const update = readUpdate(message, request.updateMask?.paths ?? []);
+    const change = (current: User) => {
+      requireEtag(current, message.etag);
+      const fields = update(current);
+      if (haveSameFields(fields, current)) return undefined;
+      permitChange(callerOf(context), current, fields);
+      return within("user", () => draftUser(fields));
+    };
+    const user = await repository.update(message.id, change, context);
+    return create(UpdateUserResponseSchema, { user: toUserMessage(user) });
+  }
+
+  async function deleteUser({ id, etag }: DeleteUserRequest, context: HandlerContext): Promise<DeleteUserResponse> {
+    await repository.delete(id, (current) => requireEtag(current, etag), context);
+    return create(DeleteUserResponseSchema, { success: true });
+  }
+
+  return { createUser, createUsers, updateUser, deleteUser };
+}
+
+/** An empty etag demands nothing. */
+function requireEtag(user: User, etag: string): void {
+  if (etag !== "" && etag !== etagOf(user)) throw new EtagMismatchError(user.id);
+}
+
+function within<T>(part: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof InvalidInputError ? error.in(part) : error;
+  }
+}
+
+/** Tells an error of the only one of a batch without its number. */
+function throwUnnumbered(error: unknown): never {
+  if (error instanceof TakenError) throw new TakenError(error.field);
+  if (error instanceof RequestIdReusedError) throw new RequestIdReusedError();
+  throw error;
+}
+
+function invalid(field: string, reason: string, description: string): InvalidInputError {
+  return new InvalidInputError([{ field, reason, description }]);
+}

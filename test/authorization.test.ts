@@ -1,0 +1,194 @@
+import {
+  create,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  getOption,
+  type Message,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
+import { ConnectError, type Transport } from "@connectrpc/connect";
+import { beforeEach, describe, expect, it } from "vitest";
+import { readPolicies } from "../src/contract/policy.ts";
+import type { Principal } from "../src/domain/principal.ts";
+import { Access, method_policy } from "../src/gen/policy/v1/policy_pb.ts";
+import { UserStatus } from "../src/gen/user/v1/user_pb.ts";
+import { UserService } from "../src/gen/user/v1/user_service_pb.ts";
+import { failureOf, toFailure } from "./support/errors.ts";
+import {
+  ADMIN,
+  collect,
+  startTestServer,
+  streamOf,
+  type TestServer,
+  transportTo,
+  userClient,
+} from "./support/server.ts";
+
+const METHODS: readonly DescMethod[] = UserService.methods;
+const POLICIES = readPolicies([UserService]);
+
+/** `self` is the user whom the request names, `user` another one. */
+const CALLERS = ["nobody", "user", "self", "admin", "service"] as const;
+type Caller = (typeof CALLERS)[number];
+
+/** Who is admitted, as the comments of policy.v1.Access say it. */
+const ADMITTED: Readonly<Record<Access, readonly Caller[]>> = {
+  [Access.UNSPECIFIED]: [],
+  [Access.PUBLIC]: CALLERS,
+  [Access.AUTHENTICATED]: ["user", "self", "admin", "service"],
+  [Access.SELF_OR_ADMIN]: ["self", "admin"],
+  [Access.ADMIN_OR_SERVICE]: ["admin", "service"],
+};
+
+/** Who is admitted, by hand, so that nobody changes a policy without noticing. */
+const BY_HAND: Readonly<Record<string, readonly Caller[]>> = {
+  GetUser: ["user", "self", "admin", "service"],
+  BatchGetUsers: ["user", "self", "admin", "service"],
+  ListUsers: ["admin", "service"],
+  ListUsersPage: ["admin", "service"],
+  CreateUser: ["admin", "service"],
+  CreateUsers: ["admin", "service"],
+  UpdateUser: ["self", "admin"],
+  DeleteUser: ["self", "admin"],
+  Chat: ["user", "self", "admin", "service"],
+};
+
+const UNAUTHENTICATED = { code: "Unauthenticated", reason: "TOKEN_INVALID", domain: "user.v1" };
+const NOT_ALLOWED = { code: "PermissionDenied", reason: "CALLER_NOT_ALLOWED", domain: "user.v1" };
+const SUSPENDED = {
+  code: "PermissionDenied",
+  message: "the caller is suspended",
+  reason: "CALLER_SUSPENDED",
+  domain: "user.v1",
+};
+
+/** The least that a request can say, and the user whom it acts on where the policy asks for one. */
+function requestFor(method: DescMethod, subject: string): Message {
+  const { subjectOf } = policyOf(method);
+  if (subjectOf === undefined) return create(method.input);
+  const names = getOption(method, method_policy).selfField.split(".");
+  const init = names.reduceRight<unknown>((value, name) => ({ [name]: value }), subject);
+  const request = create(method.input, init as MessageInitShape<typeof method.input>);
+  expect(subjectOf(request), `whom a ${method.input.name} names`).toBe(subject);
+  return request;
+}
+
+function policyOf(method: DescMethod) {
+  return POLICIES.get(method) ?? expect.fail(`${method.name} has no policy`);
+}
+
+/** Makes a call of any kind, with one request message, and reads the whole answer. */
+async function call(transport: Transport, method: DescMethod, request: Message): Promise<void> {
+  if (isUnary(method)) {
+    await transport.unary(method, undefined, undefined, undefined, request);
+    return;
+  }
+  const streaming = method as DescMethodStreaming;
+  const { message } = await transport.stream(streaming, undefined, undefined, undefined, streamOf(request));
+  await collect(message);
+}
+
+function isUnary(method: DescMethod): method is DescMethodUnary {
+  return method.methodKind === "unary";
+}
+
+/** How a call ends: well, or with a failure. */
+function outcomeOf(transport: Transport, method: DescMethod, request: Message): Promise<{ readonly code: string }> {
+  return call(transport, method, request).then(
+    () => ({ code: "Ok" }),
+    (error: unknown) => toFailure(ConnectError.from(error)),
+  );
+}
+
+async function createUser(server: TestServer, name: string): Promise<string> {
+  const { user } = await userClient(server).createUser({ email: `${name}@example.com`, name });
+  return user?.id ?? expect.fail("the response holds no user");
+}
+
+describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (name, method) => {
+  const admitted = ADMITTED[policyOf(method).access] ?? [];
+  let server: TestServer;
+  let callers: Readonly<Record<Caller, Principal | null>>;
+  let request: Message;
+
+  beforeEach(async () => {
+    server = await startTestServer();
+    const subject = await createUser(server, "ada");
+    callers = {
+      nobody: null,
+      user: { id: await createUser(server, "grace"), role: "user" },
+      self: { id: subject, role: "user" },
+      admin: ADMIN,
+      service: { id: "importer", role: "service" },
+    };
+    request = requestFor(method, subject);
+  });
+
+  it("admits those whom its policy is meant to admit", () => {
+    expect(admitted).toEqual(BY_HAND[name]);
+  });
+
+  it.each(CALLERS.filter((caller) => admitted.includes(caller)))("admits %s", async (caller) => {
+    const { code } = await outcomeOf(transportTo(server, callers[caller]), method, request);
+    expect(["Unauthenticated", "PermissionDenied"]).not.toContain(code);
+  });
+
+  it.each(CALLERS.filter((caller) => !admitted.includes(caller)))("refuses %s", async (caller) => {
+    const refusal = caller === "nobody" ? UNAUTHENTICATED : NOT_ALLOWED;
+    expect(await outcomeOf(transportTo(server, callers[caller]), method, request)).toMatchObject(refusal);
+  });
+
+  it("refuses a user who is suspended, and admits them again when they are active", async () => {
+    const id = callers.self?.id ?? "";
+    const admin = userClient(server);
+    const suspendable = transportTo(server, { id, role: admitted.includes("self") ? "user" : "admin" });
+    await admin.updateUser({ user: { id, status: UserStatus.SUSPENDED } });
+    expect(await outcomeOf(suspendable, method, request)).toMatchObject(SUSPENDED);
+    await admin.updateUser({ user: { id, status: UserStatus.ACTIVE } });
+    expect(await outcomeOf(suspendable, method, request)).not.toMatchObject({ code: "PermissionDenied" });
+  });
+
+  it("takes the token of a user who has been deleted for that of anybody", async () => {
+    const { id = "" } = callers.user ?? {};
+    const before = await outcomeOf(transportTo(server, callers.user), method, request);
+    await userClient(server).deleteUser({ id });
+    const after = await outcomeOf(transportTo(server, callers.user), method, request);
+    expect(after.code).toBe(before.code);
+  });
+});
+
+describe("the table made by hand", () => {
+  it("holds all methods", () => {
+    expect(METHODS.map(({ name }) => name)).toEqual(Object.keys(BY_HAND));
+  });
+});
+
+describe("a suspended user", () => {
+  it.each(["user", "admin", "service"] as const)("is refused with a token of the role %s", async (role) => {
+    const server = await startTestServer();
+    const id = await createUser(server, "ada");
+    const client = userClient(server, { id, role });
+    await expect(client.getUser({ id })).resolves.toBeDefined();
+    await userClient(server).updateUser({ user: { id, status: UserStatus.SUSPENDED } });
+    expect(await failureOf(client.getUser({ id }))).toMatchObject(SUSPENDED);
+  });
+
+  it("is refused from the first call on who is created so", async () => {
+    const server = await startTestServer();
+    const fields = { email: "ada@example.com", name: "Ada", status: UserStatus.SUSPENDED };
+    const { user } = await userClient(server).createUser(fields);
+    const client = userClient(server, { id: user?.id ?? "", role: "user" });
+    expect(await failureOf(client.getUser({ id: "x" }))).toMatchObject(SUSPENDED);
+  });
+
+  it("cannot end it, not even as an admin, and can be read by others", async () => {
+    const server = await startTestServer();
+    const id = await createUser(server, "ada");
+    const self = userClient(server, { id, role: "admin" });
+    await self.updateUser({ user: { id, status: UserStatus.SUSPENDED } });
+    expect(await failureOf(self.updateUser({ user: { id, status: UserStatus.ACTIVE } }))).toMatchObject(SUSPENDED);
+    const { user } = await userClient(server).getUser({ id });
+    expect(user?.status).toBe(UserStatus.SUSPENDED);
+  });
+});
