@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BIOME = join(ROOT, "node_modules/@biomejs/biome/bin/biome");
 
-const LAYERS = ["domain", "contract", "repository", "service", "grpc", "interceptors"] as const;
+const LAYERS = ["domain", "contract", "repository", "service", "grpc", "interceptors", "client"] as const;
 const COMPOSITION = ["main.ts", "server.ts", "config.ts", "settings.ts", "logger.ts", "banner.ts"] as const;
 
 const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
@@ -61,6 +61,23 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["grpc", "../interceptors/auth.ts"],
   ["interceptors", "../repository/memory.ts"],
   ["interceptors", "../repository/user-repository.ts"],
+  ["domain", "../client/user-client.ts"],
+  ["contract", "../client/user-client.ts"],
+  ["repository", "../client/user-client.ts"],
+  ["service", "../client/user-client.ts"],
+  ["grpc", "../client/user-client.ts"],
+  ["interceptors", "../client/user-client.ts"],
+  ["client", "../domain/user.ts"],
+  ["client", "../repository/user-repository.ts"],
+  ["client", "../service/call-values.ts"],
+  ["client", "../grpc/errors.ts"],
+  ["client", "../interceptors/token.ts"],
+  ["client", "@bufbuild/protovalidate"],
+  ["client", "grpc-health-check"],
+  ["client", "jose"],
+  ["client", "pino"],
+  ["client", "pino-pretty"],
+  ["client", "zod"],
   // By a detour.
   ["domain", "./../interceptors/auth.ts"],
   ["domain", "../domain/../interceptors/auth.ts"],
@@ -73,6 +90,7 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["service", "../grpc/../repository/user-repository.ts"],
   ["grpc", "../domain/../interceptors/auth.ts"],
   ["interceptors", "./../config.ts"],
+  ["client", "../gen/../grpc/status.ts"],
   // From a folder inside the layer.
   ["domain/money", "../../service/page-token.ts"],
   ["repository/postgres", "../../contract/policy.ts"],
@@ -80,6 +98,7 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["repository/postgres", "@bufbuild/protobuf"],
   ["service/orders", "../../repository/memory.ts"],
   ["grpc/shapes", "../../interceptors/auth.ts"],
+  ["client/balancing", "../../server.ts"],
 ];
 
 const ALLOWED: readonly (readonly [folder: string, module: string])[] = [
@@ -109,6 +128,13 @@ const ALLOWED: readonly (readonly [folder: string, module: string])[] = [
   ["interceptors", "@grpc/grpc-js"],
   ["interceptors", "jose"],
   ["interceptors", "pino"],
+  ["client", "./token.ts"],
+  ["client", "../contract/policy.ts"],
+  ["client", "../gen/user/v1/user_service_pb.ts"],
+  ["client", "node:events"],
+  ["client", "@bufbuild/protobuf"],
+  ["client", "@connectrpc/connect"],
+  ["client", "@grpc/grpc-js"],
   // From a folder inside the layer.
   ["domain/money", "../email.ts"],
   ["repository/postgres", "../user-repository.ts"],

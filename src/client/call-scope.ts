@@ -1,0 +1,70 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** The longest time that a timer of Node measures. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * The time between the start of a call and its end. Whatever calls the call off on this side aborts its signal, with the
+ * error that the call fails with: the caller's own signal, the deadline, the end of the client, a request stream that fails.
+ */
+export class CallScope {
+  /** When the call must be over, in milliseconds since the epoch; Infinity for never. */
+  readonly deadline: number;
+  readonly #controller = new AbortController();
+  readonly #callerSignal: AbortSignal | undefined;
+  readonly #onEnd: (scope: CallScope) => void;
+  #onWire = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `onEnd` is told when the call has ended, however it did. */
+  constructor(callerSignal: AbortSignal | undefined, timeoutMs: number, onEnd: (scope: CallScope) => void) {
+    this.deadline = Date.now() + timeoutMs;
+    this.#callerSignal = callerSignal;
+    this.#onEnd = onEnd;
+    if (timeoutMs <= LONGEST_TIMER_MS) this.#timer = setTimeout(this.#expire, timeoutMs);
+    callerSignal?.addEventListener("abort", this.#follow);
+    if (callerSignal?.aborted) this.#follow();
+  }
+
+  /** Aborted when the call is called off. Its reason is a ConnectError. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether grpc-js has the call. */
+  get onWire(): boolean {
+    return this.#onWire;
+  }
+
+  /** Says that grpc-js has the call, and watches its deadline. Its error tells where the time went. */
+  handOver(): void {
+    this.#onWire = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Calls the call off. The first reason stays. */
+  abort(reason: ConnectError): void {
+    this.#controller.abort(reason);
+    this.end();
+  }
+
+  /** Lets go of all that watched the call. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#callerSignal?.removeEventListener("abort", this.#follow);
+    this.#onEnd(this);
+  }
+
+  /** What `work` results in, unless the call is called off before. */
+  race<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.signal.addEventListener("abort", () => reject(this.signal.reason));
+      if (this.signal.aborted) reject(this.signal.reason);
+      work.then(resolve, reject);
+    });
+  }
+
+  readonly #expire = () => this.abort(new ConnectError("the deadline has passed", Code.DeadlineExceeded));
+
+  readonly #follow = () => this.abort(ConnectError.from(this.#callerSignal?.reason, Code.Canceled));
+}

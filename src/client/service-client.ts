@@ -1,0 +1,84 @@
+import type { DescMethodClientStreaming, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { type CallOptions, type Client, createClient, type Interceptor, makeAnyClient } from "@connectrpc/connect";
+import { type ChannelCredentials, type ChannelOptions, credentials, Client as GrpcClient } from "@grpc/grpc-js";
+import { readPolicies } from "../contract/policy.ts";
+import { cancelOnReturn } from "./cancel-on-return.ts";
+import { type Requests, takeIterables } from "./expected-count.ts";
+import { GrpcTransport } from "./grpc-transport.ts";
+import { toServiceConfig } from "./service-config.ts";
+import { sendToken, type Token } from "./token.ts";
+
+/** How a client reaches its service, and what its calls carry. */
+export interface ClientOptions {
+  /** Sent with each call, as `authorization: Bearer ...`. */
+  readonly token?: Token;
+  /** How the channel is secured; not at all by default. */
+  readonly credentials?: ChannelCredentials;
+  /** Options of the grpc-js channel, over those that the client sets itself. */
+  readonly channelOptions?: ChannelOptions;
+  /**
+   * Timeout of calls that state none, in milliseconds, instead of the default deadline that the contract states for their
+   * method; Infinity for none.
+   */
+  readonly defaultTimeoutMs?: number;
+  /** Interceptors of Connect's, from the caller inward. */
+  readonly interceptors?: readonly Interceptor[];
+}
+
+/**
+ * Connect's client of a service, and more: it can be closed, leaving a `for await` over responses cancels their call, and
+ * client-streaming methods take any iterable, for an array with `x-expected-count`.
+ */
+export type ServiceClient<S extends DescService> = ServiceMethods<S> &
+  Disposable & {
+    /** Closes the connections. Calls that are open fail with CANCELLED, as do later ones. */
+    close(): void;
+  };
+
+type ServiceMethods<S extends DescService> = {
+  [P in keyof Client<S>]: S["method"][P] extends DescMethodClientStreaming<infer I, infer O>
+    ? (requests: Requests<MessageInitShape<I>>, options?: CallOptions) => Promise<MessageShape<O>>
+    : Client<S>[P];
+};
+
+/**
+ * Makes a client of a service at an address as gRPC writes it, such as `localhost:50051` or `dns:///users.example.com:443`.
+ * It connects when it is first used. Deadlines and retries are those of the contract.
+ *
+ * @throws Error if a method of the service states no policy.
+ */
+export function createServiceClient<S extends DescService>(
+  service: S,
+  address: string,
+  options: ClientOptions = {},
+): ServiceClient<S> {
+  const { token, interceptors = [], defaultTimeoutMs } = options;
+  const policies = readPolicies([service]);
+  const transport = new GrpcTransport(openChannel(service, address, options), {
+    timeoutMsOf: (method) => defaultTimeoutMs ?? policies.get(method)?.defaultDeadlineMs ?? Number.POSITIVE_INFINITY,
+    interceptors: token === undefined ? interceptors : [...interceptors, sendToken(token)],
+  });
+  const close = () => transport.close();
+  return { ...methodsOf(service, createClient(service, transport)), close, [Symbol.dispose]: close };
+}
+
+function openChannel(service: DescService, address: string, options: ClientOptions): GrpcClient {
+  return new GrpcClient(address, options.credentials ?? credentials.createInsecure(), {
+    "grpc.service_config": JSON.stringify(toServiceConfig([service])),
+    // The contract decides, not a record of the name service.
+    "grpc.service_config_disable_resolution": 1,
+    "grpc.enable_retries": 1,
+    "grpc.enable_channelz": 0,
+    ...options.channelOptions,
+  });
+}
+
+function methodsOf<S extends DescService>(service: S, client: Client<S>): ServiceMethods<S> {
+  const methods = makeAnyClient(service, ({ methodKind, localName }) => {
+    // The descriptors tell what each function takes; TypeScript cannot follow.
+    const call = client[localName as keyof Client<S>] as never;
+    if (methodKind === "client_streaming") return takeIterables(call);
+    return methodKind === "unary" ? call : cancelOnReturn(call);
+  });
+  return methods as ServiceMethods<S>;
+}

@@ -1,0 +1,24 @@
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+
+/** A bearer token, or a function that is asked for one at each call. */
+export type Token = string | (() => string | Promise<string>);
+
+/**
+ * Sends a token with each call that brings no `authorization` of its own. A function that fails fails the call, with
+ * UNAUTHENTICATED unless it throws a ConnectError of another code.
+ */
+export function sendToken(token: Token): Interceptor {
+  return (next) => async (request) => {
+    if (!request.header.has("authorization")) request.header.set("authorization", `Bearer ${await ask(token)}`);
+    return next(request);
+  };
+}
+
+async function ask(token: Token): Promise<string> {
+  if (typeof token === "string") return token;
+  try {
+    return await token();
+  } catch (error) {
+    throw ConnectError.from(error, Code.Unauthenticated);
+  }
+}

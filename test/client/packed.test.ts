@@ -1,0 +1,143 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const MODULES = join(ROOT, "node_modules");
+const PATH = [join(MODULES, ".bin"), process.env.PATH].join(delimiter);
+
+/** What the client and the stubs need. The rest of the dependencies is the server's, and not there. */
+const NEEDED = ["@bufbuild", "@connectrpc", "@grpc", "@types"];
+
+const SCRIPT = `
+import { createUserClient } from "user-service/client";
+
+using client = createUserClient(process.env.ADDRESS, { token: process.env.TOKEN });
+const { userIds } = await client.createUsers([{ email: "ada@example.com", name: "Ada" }]);
+const { user } = await client.getUser({ id: userIds[0] });
+console.log(user.name);
+`;
+
+const TYPES = `
+import { type CallOptions, type Client, Code, ConnectError } from "@connectrpc/connect";
+import { createUserClient, type UserClient } from "user-service/client";
+import { type User, UserRole } from "user-service/gen/user/v1/user_pb";
+import { UserService } from "user-service/gen/user/v1/user_service_pb";
+
+using client: UserClient = createUserClient("localhost:50051", { token: async () => "token", defaultTimeoutMs: 100 });
+export const plain: Client<typeof UserService> = client;
+const options: CallOptions = { timeoutMs: 5, signal: AbortSignal.timeout(5) };
+const users: User[] = await Array.fromAsync(client.listUsers({ pageSize: 3 }, options));
+export const admins = users.filter(({ role }) => role === UserRole.ADMIN);
+export const { createdCount } = await client.createUsers(new Set([{ email: "ada@example.com", name: "Ada" }]));
+// @ts-expect-error A user to create has no id.
+await client.createUsers([{ id: "ada" }]);
+// @ts-expect-error A timeout is a number.
+createUserClient("localhost:50051", { defaultTimeoutMs: "5s" });
+export const missing = (error: unknown) => ConnectError.from(error).code === Code.NotFound;
+`;
+
+const TSCONFIG = {
+  compilerOptions: {
+    target: "esnext",
+    module: "nodenext",
+    types: ["node"],
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    noEmit: true,
+  },
+  include: ["*.ts"],
+};
+
+/** Prints the files that an import loads. */
+const TRACE = `
+import { registerHooks } from "node:module";
+const loaded = [];
+registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+await import(process.argv[2]);
+console.log(JSON.stringify(loaded));
+`;
+
+describe("the package", () => {
+  let project: string;
+
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), "packed-"));
+    await run("npm", ["pack", "--pack-destination", project], { cwd: ROOT, env: { ...process.env, PATH } });
+    const unpacked = join(project, "node_modules/user-service");
+    await mkdir(unpacked, { recursive: true });
+    const { name, version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+    await run("tar", ["-xzf", join(project, `${name}-${version}.tgz`), "--strip-components=1", "-C", unpacked]);
+    for (const each of NEEDED) await symlink(join(MODULES, each), join(project, "node_modules", each));
+
+    const readme = await readFile(join(ROOT, "README.md"), "utf8");
+    const files = {
+      "package.json": JSON.stringify({ type: "module" }),
+      "tsconfig.json": JSON.stringify(TSCONFIG),
+      "script.js": SCRIPT,
+      "types.ts": TYPES,
+      "readme.ts": /```ts\n(.*?)```/s.exec(readme)?.[1] ?? "",
+      "trace.js": TRACE,
+    };
+    for (const [file, text] of Object.entries(files)) await writeFile(join(project, file), text);
+  }, 60_000);
+
+  afterAll(() => rm(project, { recursive: true }));
+
+  /** Runs a file of the project, and returns what it prints. */
+  async function node(file: string, args: string[] = [], env: Record<string, string> = {}): Promise<string> {
+    const { stdout } = await run(process.execPath, [file, ...args], { cwd: project, env: { ...process.env, ...env } });
+    return stdout;
+  }
+
+  /** The files of the package that an import of it loads. */
+  async function loadedBy(specifier: string): Promise<string[]> {
+    const urls: string[] = JSON.parse(await node("trace.js", [specifier]));
+    return urls.flatMap((url) => url.split("/node_modules/user-service/")[1] ?? []);
+  }
+
+  it("is called from plain JavaScript", async () => {
+    const { address } = await startTestServer();
+    expect(await node("script.js", [], { ADDRESS: address, TOKEN: await tokenFor(ADMIN) })).toBe("Ada\n");
+  });
+
+  it("has the types that it says", async () => {
+    const { stdout } = await run("tsc", ["-p", project], { env: { ...process.env, PATH } }).catch((error) => error);
+    expect(stdout).toBe("");
+  });
+
+  it("runs the code of the README", async () => {
+    const { address } = await startTestServer();
+    const file = join(project, "readme.ts");
+    await writeFile(file, (await readFile(file, "utf8")).replace("localhost:50051", address));
+    const printed = await node("readme.ts", [], { TOKEN: await tokenFor(ADMIN) });
+    expect(printed).toMatch(/^[0-9a-f-]{36} Grace\n/);
+    expect(printed).toContain("reason: 'STRING_MIN_BYTES'");
+  });
+
+  it("loads no code but stubs with the stubs", async () => {
+    const loaded = await loadedBy("user-service/gen/user/v1/user_service_pb");
+    expect(loaded).toContain("dist/gen/user/v1/user_pb.js");
+    expect(loaded.filter((path) => !path.startsWith("dist/gen/"))).toEqual([]);
+  });
+
+  it("loads no code of the server with the client", async () => {
+    const loaded = await loadedBy("user-service/client");
+    expect(loaded).toContain("dist/client/user-client.js");
+    expect(loaded.filter((path) => !/^dist\/(client|contract|gen)\//.test(path))).toEqual([]);
+  });
+
+  it("holds the contract", async () => {
+    const contract = "proto/user/v1/user_service.proto";
+    const packed = await readFile(join(project, "node_modules/user-service", contract), "utf8");
+    expect(packed).toBe(await readFile(join(ROOT, contract), "utf8"));
+  });
+});

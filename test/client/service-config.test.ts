@@ -1,0 +1,41 @@
+import { MethodOptions_IdempotencyLevel as IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { describe, expect, it } from "vitest";
+import { toServiceConfig } from "../../src/client/service-config.ts";
+import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { ProbeService } from "../gen/probe/v1/probe_pb.ts";
+
+describe("the service config", () => {
+  it("retries UNAVAILABLE alone, up to four attempts", () => {
+    const { methodConfig } = toServiceConfig([UserService]);
+    expect(methodConfig.map(({ retryPolicy }) => retryPolicy)).toEqual([
+      {
+        maxAttempts: 4,
+        initialBackoff: "0.1s",
+        maxBackoff: "1s",
+        backoffMultiplier: 2,
+        retryableStatusCodes: ["UNAVAILABLE"],
+      },
+    ]);
+  });
+
+  it("names the methods that the contract calls idempotent, and no others", () => {
+    const names = toServiceConfig([UserService]).methodConfig.flatMap(({ name }) => name.map(({ method }) => method));
+    expect(names).toEqual(expect.arrayContaining(["GetUser", "ListUsers"]));
+    expect(names).not.toContain("CreateUsers");
+    expect(names).not.toContain("Chat");
+    for (const { name, idempotency } of UserService.methods) {
+      expect(names.includes(name), name).toBe(idempotency !== IdempotencyLevel.IDEMPOTENCY_UNKNOWN);
+    }
+  });
+
+  it("retries nothing of a service that states nothing", () => {
+    expect(toServiceConfig([ProbeService]).methodConfig).toEqual([]);
+  });
+
+  it("throttles retries, and takes all addresses in turn", () => {
+    expect(toServiceConfig([UserService])).toMatchObject({
+      loadBalancingConfig: [{ round_robin: {} }],
+      retryThrottling: { maxTokens: 100, tokenRatio: 0.1 },
+    });
+  });
+});

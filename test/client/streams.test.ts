@@ -1,0 +1,204 @@
+import { EventEmitter, on } from "node:events";
+import { describe, expect, it } from "vitest";
+import { UserNotFoundError } from "../../src/domain/errors.ts";
+import { ProbeService } from "../gen/probe/v1/probe_pb.ts";
+import { publishedClient, serviceClient } from "../support/client.ts";
+import { failureOf } from "../support/errors.ts";
+import { startProbe } from "../support/probe.ts";
+import { collect, newUsers, startTestServer } from "../support/server.ts";
+
+type ProbeClient = ReturnType<typeof serviceClient<typeof ProbeService>>;
+
+/** Ends when the call that `signal` belongs to has ended. */
+function over(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => signal.addEventListener("abort", resolve));
+}
+
+/** Calls until a count stands still, and returns it. Never returns if nothing holds the count back. */
+async function settled(client: ProbeClient, count: () => number): Promise<number> {
+  for (let before = -1; before !== count(); ) {
+    before = count();
+    for (let calls = 0; calls < 20; calls++) await client.public({});
+  }
+  return count();
+}
+
+/** More requests than any buffer should take, and what is known of their source. */
+function flood() {
+  const state = { asked: 0, stopped: Promise.withResolvers<void>() };
+  async function* source() {
+    try {
+      while (state.asked < 100_000) yield { text: "x".repeat(64), number: state.asked++ };
+    } finally {
+      state.stopped.resolve();
+    }
+  }
+  return { requests: source(), state };
+}
+
+describe("leaving a stream of responses", () => {
+  it("cancels the call", async () => {
+    const server = await startProbe();
+    const client = serviceClient(ProbeService, server);
+    const responses = client.produce({ number: 1_000_000 });
+    for await (const { text } of responses) if (text === "3") break;
+    expect(await server.logs.waitForCalls(1, "Produce")).toMatchObject([{ code: "CANCELLED" }]);
+    expect(await collect(responses)).toEqual([]);
+  });
+
+  it("cancels a call that is about to start", async () => {
+    const server = await startProbe({
+      async *produce(_request, { signal }) {
+        yield {};
+        await over(signal);
+      },
+    });
+    const client = serviceClient(ProbeService, server);
+    await client.public({});
+    const controller = new AbortController();
+    const call = collect(client.produce({}, { signal: controller.signal }));
+    controller.abort();
+    expect(await failureOf(call)).toMatchObject({ code: "Canceled" });
+    expect(await server.logs.waitForCalls(1, "Produce")).toMatchObject([{ code: "CANCELLED" }]);
+  });
+
+  it("stops the source of the requests, even while it waits", async () => {
+    const client = serviceClient(ProbeService, await startProbe());
+    const emitter = new EventEmitter();
+    const said = on(emitter, "say") as AsyncIterator<[text: string], undefined>;
+    const requests: AsyncIterable<{ text: string }> = {
+      [Symbol.asyncIterator]: () => ({
+        async next() {
+          const { done, value } = await said.next();
+          return done ? { done, value } : { done: false, value: { text: value[0] } };
+        },
+        async return() {
+          await said.return?.();
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+    const responses = client.converse(requests);
+    emitter.emit("say", "hello");
+    for await (const { text } of responses) {
+      expect(text).toBe("hello");
+      break;
+    }
+    await said.next();
+    expect(emitter.listenerCount("say")).toBe(0);
+  });
+});
+
+describe("an abort", () => {
+  it("cancels a unary call", async () => {
+    const controller = new AbortController();
+    const server = await startProbe({
+      async public(_request, { signal }) {
+        controller.abort();
+        await over(signal);
+        return {};
+      },
+    });
+    const call = serviceClient(ProbeService, server).public({}, { signal: controller.signal });
+    expect(await failureOf(call)).toMatchObject({ code: "Canceled", message: "This operation was aborted" });
+    expect(await server.logs.waitForCalls(1, "Public")).toMatchObject([{ code: "CANCELLED" }]);
+  });
+
+  it("cancels a stream between two responses", async () => {
+    const server = await startProbe({
+      async *produce(_request, { signal }) {
+        yield { text: "one" };
+        await over(signal);
+      },
+    });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const responses = serviceClient(ProbeService, server).produce({}, { signal })[Symbol.asyncIterator]();
+    expect(await responses.next()).toMatchObject({ value: { text: "one" } });
+    const pending = responses.next();
+    controller.abort();
+    expect(await failureOf(pending)).toMatchObject({ code: "Canceled" });
+    expect(await server.logs.waitForCalls(1, "Produce")).toMatchObject([{ code: "CANCELLED" }]);
+  });
+
+  it("keeps a call from starting if it came before", async () => {
+    const server = await startProbe();
+    const client = serviceClient(ProbeService, server);
+    const options = { signal: AbortSignal.abort() };
+    expect(await failureOf(client.public({}, options))).toMatchObject({ code: "Canceled" });
+    expect(await failureOf(collect(client.produce({}, options)))).toMatchObject({ code: "Canceled" });
+    await client.public({ text: "counted" });
+    expect(await server.logs.waitForCalls(1)).toHaveLength(1);
+  });
+});
+
+describe("a source of requests that fails", () => {
+  it("fails the call, which creates nothing", async () => {
+    const client = publishedClient(await startTestServer());
+    async function* failing() {
+      yield* newUsers(10);
+      throw new Error("no more");
+    }
+    expect(await failureOf(client.createUsers(failing()))).toMatchObject({ code: "Unknown", message: "no more" });
+    expect(await collect(client.listUsers({}))).toEqual([]);
+  });
+});
+
+describe("back-pressure", () => {
+  it("holds the server back while the responses are not read", async () => {
+    let produced = 0;
+    const server = await startProbe({
+      async *produce() {
+        for (;;) yield { payload: new Uint8Array(16_384), text: String(produced++) };
+      },
+    });
+    const client = serviceClient(ProbeService, server);
+    const responses = client.produce({})[Symbol.asyncIterator]();
+    await responses.next();
+    expect(await settled(client, () => produced)).toBeLessThan(200);
+    for (let index = 1; index < 1000; index++) {
+      expect(await responses.next()).toMatchObject({ value: { text: String(index) } });
+    }
+    await responses.return?.();
+  });
+
+  it("holds the source of the requests back while the server does not read", async () => {
+    const read = Promise.withResolvers<void>();
+    const server = await startProbe({
+      async collect(requests) {
+        await read.promise;
+        let count = 0;
+        for await (const { number } of requests) if (number !== count++ || count === 20_000) break;
+        return { text: String(count) };
+      },
+    });
+    const client = serviceClient(ProbeService, server);
+    const { requests, state } = flood();
+    const call = client.collect(requests);
+    expect(await settled(client, () => state.asked)).toBeLessThan(20_000);
+    read.resolve();
+    expect(await call).toMatchObject({ text: "20000" });
+    await state.stopped.promise;
+  });
+});
+
+describe("an error", () => {
+  it("comes after the responses that were sent before it", async () => {
+    const server = await startProbe({
+      async *produce() {
+        for (const text of ["one", "two", "three"]) yield { text };
+        throw new UserNotFoundError("nobody");
+      },
+    });
+    const texts: string[] = [];
+    const client = serviceClient(ProbeService, server);
+    async function read() {
+      for await (const { text } of client.produce({})) {
+        texts.push(text);
+        await client.public({});
+      }
+    }
+    expect(await failureOf(read())).toMatchObject({ code: "NotFound", reason: "USER_NOT_FOUND" });
+    expect(texts).toEqual(["one", "two", "three"]);
+  });
+});
