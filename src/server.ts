@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
-import type { Config, TokenConfig } from "./config.ts";
+import { type Config, type TokenConfig, toAddress } from "./config.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
 import type { Principal } from "./domain/principal.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
@@ -201,8 +201,8 @@ function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) =
   return (path) => table.get(path) ?? CLOSED;
 }
 
-function listen(server: Server, { host, port }: Config): Promise<number> {
-  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+function listen(server: Server, config: Config): Promise<number> {
+  const address = toAddress(config);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);

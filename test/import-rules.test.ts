@@ -9,7 +9,15 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BIOME = join(ROOT, "node_modules/@biomejs/biome/bin/biome");
 
 const LAYERS = ["domain", "contract", "repository", "service", "grpc", "interceptors", "client"] as const;
-const COMPOSITION = ["main.ts", "server.ts", "config.ts", "settings.ts", "logger.ts", "banner.ts"] as const;
+const COMPOSITION = [
+  "main.ts",
+  "health-check.ts",
+  "server.ts",
+  "config.ts",
+  "settings.ts",
+  "logger.ts",
+  "banner.ts",
+] as const;
 
 const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ...LAYERS.flatMap((layer) => COMPOSITION.map((file) => [layer, `../${file}`] as const)),

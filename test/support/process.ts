@@ -20,10 +20,14 @@ export interface ServiceProcess {
   readonly exit: Promise<number | NodeJS.Signals>;
 }
 
-/** Starts the service as `npm start` does. It is ended after the test, if it still runs. */
-export function startProcess(environment: Record<string, string>, args: readonly string[] = []): ServiceProcess {
+/** Starts the service as `npm start` does, or from another `main`. It is ended after the test, if it still runs. */
+export function startProcess(
+  environment: Record<string, string>,
+  args: readonly string[] = [],
+  main = MAIN,
+): ServiceProcess {
   const env = { PATH: process.env.PATH ?? "", HOST: "127.0.0.1", PORT: "0", ...environment };
-  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
 
   const stdout: string[] = [];

@@ -1,0 +1,86 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { serveHealth } from "../src/grpc/health.ts";
+import { LiveStreams } from "../src/grpc/live-streams.ts";
+import { startTestServer } from "./support/server.ts";
+
+const HEALTH_CHECK = fileURLToPath(new URL("../src/health-check.ts", import.meta.url));
+
+/** Runs the health check in this environment: its exit status, and what it says. */
+async function checkHealth(environment: Record<string, string>): Promise<{ status: number; said: string }> {
+  const env = { PATH: process.env.PATH ?? "", ...environment };
+  const child = spawn(process.execPath, [HEALTH_CHECK], { env, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const [status] = await once(child, "close");
+  return { status, said };
+}
+
+/** The port of a server that says NOT_SERVING. */
+async function startUnhealthyServer(): Promise<string> {
+  const server = new Server();
+  onTestFinished(() => server.forceShutdown());
+  serveHealth(server, [], new LiveStreams());
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
+  });
+  return String(port);
+}
+
+/** The port of a server that accepts connections and says nothing, and a way to close it. */
+async function startSilentServer(): Promise<{ port: string; close(): void }> {
+  const server = createServer((socket) => {
+    onTestFinished(() => void socket.destroy());
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close());
+  return { port: String((server.address() as AddressInfo).port), close: () => server.close() };
+}
+
+describe("the health check", () => {
+  it("exits with 0 when the service serves", async () => {
+    const { port } = await startTestServer();
+    expect(await checkHealth({ PORT: String(port) })).toEqual({ status: 0, said: "" });
+  });
+
+  it("asks the host that the service listens on", async () => {
+    const { port } = await startTestServer();
+    expect((await checkHealth({ PORT: String(port), HOST: "localhost" })).status).toBe(0);
+    expect((await checkHealth({ PORT: String(port), HOST: "127.0.0.2" })).status).toBe(1);
+  });
+
+  it("passes by a proxy", async () => {
+    const { port } = await startTestServer();
+    const proxy = "http://127.0.0.1:1";
+    expect((await checkHealth({ PORT: String(port), http_proxy: proxy, grpc_proxy: proxy })).status).toBe(0);
+  });
+
+  it("exits with 1 when the service does not serve", async () => {
+    const PORT = await startUnhealthyServer();
+    expect(await checkHealth({ PORT })).toEqual({ status: 1, said: `127.0.0.1:${PORT}: not serving\n` });
+  });
+
+  it("exits with 1 when nobody listens", async () => {
+    const { port: PORT, close } = await startSilentServer();
+    close();
+    expect(await checkHealth({ PORT })).toMatchObject({ status: 1, said: expect.stringContaining("UNAVAILABLE") });
+  });
+
+  it("exits with 1 when nobody answers", async () => {
+    const { port: PORT } = await startSilentServer();
+    expect(await checkHealth({ PORT })).toMatchObject({ status: 1, said: expect.stringMatching(/./) });
+  });
+
+  it("exits with 1 when the configuration is wrong", async () => {
+    expect(await checkHealth({ PORT: "99999" })).toMatchObject({ status: 1, said: expect.stringContaining("PORT") });
+  });
+});
