@@ -21,6 +21,7 @@ const COMPOSITION = [
 
 const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ...LAYERS.flatMap((layer) => COMPOSITION.map((file) => [layer, `../${file}`] as const)),
+  ...LAYERS.map((layer) => [layer, "../cli/token.ts"] as const),
   ["domain", "../contract/policy.ts"],
   ["domain", "../repository/user-repository.ts"],
   ["domain", "../service/page-token.ts"],

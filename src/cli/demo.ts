@@ -8,11 +8,12 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
-import { type ChatMessage, UserService } from "../gen/user/v1/user_service_pb.ts";
+import { type ChatMessageSchema, UserService } from "../gen/user/v1/user_service_pb.ts";
 import { signToken } from "../interceptors/token.ts";
 
 /** What the steps share. */
@@ -91,7 +92,7 @@ const STEPS: Readonly<Record<keyof typeof UserService.method, Step>> = {
   },
 
   async chat({ client }) {
-    async function* talk(): AsyncGenerator<Pick<ChatMessage, "message"> & Partial<ChatMessage>> {
+    async function* talk(): AsyncGenerator<MessageInitShape<typeof ChatMessageSchema>> {
       yield { message: "hello", timestamp: timestampNow() };
       // For the eye only, as somebody types.
       await sleep(200);
@@ -150,7 +151,7 @@ async function expectFailure(call: Promise<unknown>): Promise<void> {
 }
 
 function explain({ code, rawMessage }: ConnectError): string {
-  if (code === Code.Unavailable) return `Nothing serves at ${address} (${rawMessage}). Start it with: npm start`;
+  if (code === Code.Unavailable) return `Nothing serves at ${address}. Start it with: npm start`;
   if (code === Code.Unauthenticated)
     return "The server wants a token: export TOKEN=..., as it printed it, or JWT_SECRET.";
   return `${Code[code]}: ${rawMessage}`;

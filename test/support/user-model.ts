@@ -20,13 +20,15 @@ export type Contact =
   | { readonly case: "phone" | "slackId"; readonly value: string }
   | { readonly case: undefined; readonly value?: undefined };
 
-/** A user as the model knows them. What the service chooses has names here: "user 3" for an id, "version 7" for an etag. */
+/**
+ * A user as the model knows them. What the service chooses has a name here: "user 3" is the id of the third user, and
+ * "version 7" both the etag of the seventh state that any user had, and the time at which it began.
+ */
 export interface ModelUser extends Content {
   readonly id: string;
-  /** Names the state of the user: for the etag, and for the time of the last change. */
-  readonly version: string;
-  /** The version that the creation made: for its time. */
-  readonly createdAs: string;
+  readonly etag: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
 }
 
 export interface NewUser extends Content {
@@ -81,6 +83,14 @@ export const REASONS = [
 
 export type Reason = (typeof REASONS)[number];
 
+/** What happens without a refusal, and is easily missed. */
+export const EVENTS = [
+  "a request is repeated",
+  "a request occurs twice in one call",
+  "an update changes nothing",
+  "a page goes on after a user who is gone",
+] as const;
+
 /** What a refused call tells, apart from the words. */
 export type Told = Omit<Failure, "message">;
 
@@ -119,6 +129,8 @@ export class UserModel {
   created = 0;
   /** How many states of users there have been. */
   versions = 0;
+  /** What has happened so far. */
+  readonly events = new Set<(typeof EVENTS)[number]>();
   #requests: KnownRequest[] = [];
   readonly #keyOf: (spelling: string) => string;
 
@@ -179,11 +191,15 @@ export class UserModel {
     }
     if (users.length === 0) throw invalid("messages: STREAM_EMPTY");
 
-    const before = [[...this.users], [...this.#requests], this.created, this.versions] as const;
+    const [before, requests] = [[...this.users], [...this.#requests]];
+    const { created, versions } = this;
     try {
-      return users.map((user, index) => this.#create(id, user, prefix(index)).id);
+      const ids = users.map((user, index) => this.#create(id, user, prefix(index)).id);
+      if (new Set(ids).size < ids.length) this.events.add("a request occurs twice in one call");
+      return ids;
     } catch (error) {
-      [this.users, this.#requests, this.created, this.versions] = [...before];
+      Object.assign(this, { users: before, created, versions });
+      this.#requests = requests;
       throw error;
     }
   }
@@ -199,13 +215,17 @@ export class UserModel {
     const current = this.#find(wanted.id);
     this.#matchEtag(current, wanted.etag);
     const next = masked(current, wanted, mask);
-    if (same(current, next)) return current;
+    if (textOf(current) === textOf(next)) {
+      this.events.add("an update changes nothing");
+      return current;
+    }
     if (role !== "admin" && (next.role !== current.role || next.status !== current.status)) throw notAllowed();
     refuseIfAny(faultsOfMeaning(next).map((fault) => `user.${fault}`));
     this.#refuseTaken(next, "", current.id);
 
-    const { id, createdAs } = current;
-    const changed = { ...next, id, createdAs, version: this.#newVersion() };
+    const { id, createdAt } = current;
+    const version = this.#newVersion();
+    const changed = { ...next, id, createdAt, updatedAt: version, etag: version };
     this.users = this.users.map((user) => (user === current ? changed : user));
     return changed;
   }
@@ -248,11 +268,13 @@ export class UserModel {
     if (token === "") return this.users;
     const [, number] = /^after user (\d+)$/.exec(token) ?? [];
     if (number === undefined) throw invalid("page_token: PAGE_TOKEN_INVALID");
+    if (!this.users.some(({ id }) => id === `user ${number}`))
+      this.events.add("a page goes on after a user who is gone");
     return this.users.filter(({ id }) => Number(id.slice("user ".length)) > Number(number));
   }
 
   #matchEtag(user: ModelUser, etag: string): void {
-    if (etag === "" || etag === user.version) return;
+    if (etag === "" || etag === user.etag) return;
     throw new Refusal("Aborted", "ETAG_MISMATCH", { resource: `user.v1.User/${user.id}` });
   }
 
@@ -283,13 +305,15 @@ export class UserModel {
     const known = this.#requests.find((one) => one.caller === caller && one.id === request.id);
     if (requestId !== "" && known !== undefined) {
       if (known.content !== request.content) throw invalid(`${prefix}request_id: REQUEST_ID_REUSED`);
-      return this.#find(known.userId);
+      const user = this.#find(known.userId);
+      this.events.add("a request is repeated");
+      return user;
     }
 
     this.#refuseTaken(user, prefix);
     this.created++;
     const version = this.#newVersion();
-    const created = { ...user, id: `user ${this.created}`, version, createdAs: version };
+    const created = { ...user, id: `user ${this.created}`, etag: version, createdAt: version, updatedAt: version };
     this.users.push(created);
     if (requestId !== "") this.#requests.push({ ...request, userId: created.id });
     return created;
@@ -368,7 +392,8 @@ function masked(current: Content, wanted: Content, mask: readonly string[]): Con
       else if (contact.case === kind) contact = { case: undefined };
     } else if (path === "profile") profile = wanted.profile;
     else if (path === "profile.bio") profile = { avatarUrl: "", ...profile, bio: wanted.profile?.bio ?? "" };
-    else if (path === "profile.avatar_url") profile = { bio: "", ...profile, avatarUrl: wanted.profile?.avatarUrl ?? "" };
+    else if (path === "profile.avatar_url")
+      profile = { bio: "", ...profile, avatarUrl: wanted.profile?.avatarUrl ?? "" };
     else plain = { ...plain, [path]: contentOf(wanted)[path as keyof typeof plain] };
   }
   return { ...plain, contact, profile: profileOf(profile) };
@@ -401,17 +426,12 @@ function contentOf(user: Content): Content {
   return { email, name, username, age, role, status, tags, metadata, contact, profile };
 }
 
-function same(one: Content, other: Content): boolean {
-  return textOf(one) === textOf(other);
-}
-
 /** A text that is the same for the same content. */
 function textOf(user: Content): string {
-  const { metadata, contact, profile, ...plain } = contentOf(user);
+  const { email, name, username, age = null, role, status, tags, metadata, contact, profile } = user;
   const pairs = Object.keys(metadata)
     .toSorted((one, other) => one.localeCompare(other))
     .map((key) => [key, metadata[key]]);
-  const { email, name, username, age = null, role, status, tags } = plain;
   const rest = [contact.case ?? null, contact.value ?? null, profile?.bio ?? null, profile?.avatarUrl ?? null];
   return JSON.stringify([email, name, username, age, role, status, tags, pairs, rest]);
 }

@@ -1,0 +1,71 @@
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { describe, expect, it } from "vitest";
+import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { failureOf } from "../support/errors.ts";
+import { runScript } from "../support/script.ts";
+import { JWT_SECRET, startTestServer } from "../support/server.ts";
+
+function mint(args: string[], environment: Record<string, string> = { JWT_SECRET }) {
+  return runScript("cli/token.ts", args, environment);
+}
+
+async function clientWith(args: string[]) {
+  const { stdout } = await mint(args);
+  const server = await startTestServer();
+  const transport = createGrpcTransport({
+    baseUrl: `http://${server.address}`,
+    interceptors: [
+      (next) => (request) => {
+        request.header.set("authorization", `Bearer ${stdout.trim()}`);
+        return next(request);
+      },
+    ],
+  });
+  return createClient(UserService, transport);
+}
+
+describe("npm run token", () => {
+  it("makes a token that a server with the same key believes, in the role that is asked for", async () => {
+    const client = await clientWith(["--subject", "alice", "--role", "admin"]);
+    expect((await client.listUsersPage({})).users).toEqual([]);
+  });
+
+  it("makes users unless told otherwise", async () => {
+    const client = await clientWith(["--subject", "alice"]);
+    expect(await failureOf(client.listUsersPage({}))).toMatchObject({ code: "PermissionDenied" });
+  });
+
+  it("prints the token alone, with the subject, the role, the issuer, the audience and the expiry", async () => {
+    const environment = { JWT_SECRET, JWT_ISSUER: "us", JWT_AUDIENCE: "them" };
+    const { code, stdout, stderr } = await mint(
+      ["--subject", "backup", "--role", "service", "--hours", "0.5"],
+      environment,
+    );
+    expect([code, stderr]).toEqual([0, ""]);
+    const payload = JSON.parse(Buffer.from(stdout.split(".")[1] ?? "", "base64url").toString());
+    expect(payload).toMatchObject({ sub: "backup", role: "service", iss: "us", aud: "them" });
+    expect(payload.exp - payload.iat).toBe(1800);
+  });
+
+  it.each([
+    { when: "no subject is given", args: [], says: "--subject must name" },
+    { when: "the role is none", args: ["--subject", "a", "--role", "root"], says: "--role must be one of" },
+    { when: "the hours are no number", args: ["--subject", "a", "--hours", "x"], says: "--hours must be" },
+    { when: "an option is unknown", args: ["--subjects", "a"], says: "--subjects" },
+  ])("exits with 64 when $when", async ({ args, says }) => {
+    const { code, stdout, stderr } = await mint(args);
+    expect([code, stdout]).toEqual([64, ""]);
+    expect(stderr).toContain(says);
+  });
+
+  it.each([
+    { when: "there is no key", environment: {} },
+    { when: "the key is too short", environment: { JWT_SECRET: "short" } },
+  ])("exits with 78 when $when, and does not show it", async ({ environment }) => {
+    const { code, stdout, stderr } = await mint(["--subject", "a"], environment as Record<string, string>);
+    expect([code, stdout]).toEqual([78, ""]);
+    expect(stderr).toContain("JWT_SECRET: must be");
+    expect(stderr).not.toContain("short");
+  });
+});

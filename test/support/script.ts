@@ -1,0 +1,23 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+/** How a script ended. */
+export interface ScriptEnd {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a script of src/ to its end, with nothing in its environment but what is given. */
+export function runScript(
+  path: string,
+  args: readonly string[] = [],
+  environment: Record<string, string> = {},
+): Promise<ScriptEnd> {
+  const script = fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
+  return new Promise((resolve) => {
+    execFile(process.execPath, [script, ...args], { env: environment, timeout: 30_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+  });
+}

@@ -1,0 +1,704 @@
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { CallOptions, Client } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { type User, UserRole, UserStatus } from "../src/gen/user/v1/user_pb.ts";
+import type { UserService } from "../src/gen/user/v1/user_service_pb.ts";
+import { failureOf } from "./support/errors.ts";
+import { FULL } from "./support/full.ts";
+import { chooseSeed, Random } from "./support/random.ts";
+import { collect, startTestServer, streamOf, tokenFor, userClient } from "./support/server.ts";
+import {
+  type Caller,
+  type Contact,
+  type Content,
+  EVENTS,
+  MAX_USERS_PER_CALL,
+  type ModelUser,
+  type NewUser,
+  REASONS,
+  Refusal,
+  type Told,
+  type Update,
+  UserModel,
+} from "./support/user-model.ts";
+
+const OPERATIONS = FULL ? 20_000 : 400;
+/** A run goes on until it has seen everything, but not for ever. */
+const MOST_OPERATIONS = OPERATIONS + 8000;
+
+describe("UserService", () => {
+  it("answers as the model does, whatever is asked in whatever order", async () => {
+    const seed = chooseSeed();
+    const server = await startTestServer({ environment: { MAX_USERS_PER_CALL: String(MAX_USERS_PER_CALL) } });
+    const run = new Run(new Random(seed), userClient(server, null));
+
+    for (let count = 0; count < OPERATIONS || (run.unseen.length > 0 && count < MOST_OPERATIONS); count++) {
+      await run.step(`SEED=${seed}, operation ${count}`);
+    }
+    await run.compare(run.streamAll({ id: "root", role: "admin" }, ""), `SEED=${seed}, in the end`);
+    expect(run.unseen, `SEED=${seed}, what has never happened`).toEqual([]);
+  });
+});
+
+/** One call, to be put to the model and to the service. */
+interface Operation {
+  readonly kind: Kind;
+  readonly caller: Caller;
+  /** The request, for whoever looks into a failure. */
+  readonly asked: unknown;
+  /** What the model answers. */
+  readonly model: () => unknown;
+  /** What the service answers, in the model's names. `expected` is the answer of the model, if it does not refuse. */
+  readonly service: (options: CallOptions, expected: unknown) => Promise<unknown>;
+}
+
+/** How often each kind of operation comes, in relation to the others. */
+const WEIGHTS = {
+  createUser: 16,
+  createUsers: 16,
+  getUser: 8,
+  batchGetUsers: 8,
+  listUsers: 8,
+  listUsersPage: 8,
+  streamAll: 4,
+  updateUser: 26,
+  deleteUser: 12,
+} as const;
+
+type Kind = keyof typeof WEIGHTS;
+
+const KINDS = Object.keys(WEIGHTS) as [Kind, ...Kind[]];
+
+/** The spellings of each e-mail address. So few addresses that many collide. */
+const ADDRESSES: readonly (readonly [string, ...string[]])[] = [
+  ["zoë@bücher.example", "ZOE\u0308@xn--bcher-kva.example", " Zoë@BÜCHER.example"],
+  ...Array.from({ length: 19 }, (_, index): [string, string] => [
+    `person${index}@example.com`,
+    ` Person${index}@EXAMPLE.com\t`,
+  ]),
+];
+
+/** The spellings of each username. */
+const USERNAMES = Array.from({ length: 12 }, (_, index) => [`handle.${index}`, `Handle.${index}`] as const);
+
+/** The first spelling of what has several. */
+const FIRST_SPELLINGS = new Map(
+  [...ADDRESSES, ...USERNAMES].flatMap((spellings) => spellings.map((spelling) => [spelling, spellings[0]])),
+);
+
+const NOTHING: Content = {
+  email: "",
+  name: "",
+  username: "",
+  age: undefined,
+  role: UserRole.UNSPECIFIED,
+  status: UserStatus.UNSPECIFIED,
+  tags: [],
+  metadata: {},
+  contact: { case: undefined },
+  profile: undefined,
+};
+
+/** What makes any request wrong that holds it. */
+const BAD_SHAPES: readonly [Partial<Content>, ...Partial<Content>[]] = [
+  { name: "x".repeat(513) },
+  { username: "-dash" },
+  { age: -1 },
+  { age: 151, tags: ["twice", "once", "twice"] },
+  { contact: { case: "phone", value: "0123456789" } },
+  { contact: { case: "slackId", value: "X123" } },
+];
+
+/** What makes a user wrong, though nothing is wrong with its form. */
+const BAD_MEANINGS: readonly [Partial<Content>, ...Partial<Content>[]] = [
+  { email: "no address" },
+  { name: " \u00a0" },
+  { name: "two\nlines" },
+  { email: "no address", name: "\t" },
+];
+
+const PATHS = [
+  "email",
+  "name",
+  "username",
+  "age",
+  "role",
+  "status",
+  "tags",
+  "metadata",
+  "phone",
+  "slack_id",
+  "profile",
+  "profile.bio",
+  "profile.avatar_url",
+] as const;
+
+const BAD_PATHS = ["id", "created_at", "updated_at", "etag", "nickname", "profile.nickname", "contact", "", "slackId"];
+
+/** Random operations, the model, and what the service has told so far. */
+class Run {
+  readonly #random: Random;
+  readonly #client: Client<typeof UserService>;
+  readonly #model = new UserModel((spelling) => FIRST_SPELLINGS.get(spelling) ?? spelling);
+  readonly #names = new Names();
+  readonly #seen = new Set<string>();
+  /** Latest request ids, tokens, and creations with a request id: to be used again. */
+  readonly #requestIds: string[] = [];
+  readonly #tokens: string[] = [];
+  readonly #sent: { readonly caller: Caller; readonly user: NewUser }[] = [];
+
+  constructor(random: Random, client: Client<typeof UserService>) {
+    this.#random = random;
+    this.#client = client;
+  }
+
+  /** What the model knows and this run has not seen yet. */
+  get unseen(): string[] {
+    return [...KINDS, ...REASONS, ...EVENTS].filter(
+      (one) => !this.#seen.has(one) && !this.#model.events.has(one as (typeof EVENTS)[number]),
+    );
+  }
+
+  async step(context: string): Promise<void> {
+    await this.compare(this.#operation(), context);
+  }
+
+  /** Puts an operation to the model and to the service, and compares what they say. */
+  async compare({ kind, caller, asked, model, service }: Operation, context: string): Promise<void> {
+    const versions = this.#model.versions;
+    const expected = attempt(model);
+    const options = caller && { headers: { authorization: `Bearer ${await tokenFor(this.#real(caller))}` } };
+    const start = Date.now();
+    this.#limitFrom(versions, start, Number.POSITIVE_INFINITY);
+    const answer = service(options ?? {}, expected.answer);
+    const actual = expected.refusal === undefined ? { answer: await answer.catch(thrown) } : await this.#told(answer);
+    this.#limitFrom(versions, start, Date.now());
+
+    const who = caller ? `${caller.role} ${caller.id}` : "nobody";
+    expect(actual, `${context}: ${who} asks ${kind} ${JSON.stringify(asked)}`).toEqual(
+      expected.refusal === undefined ? { answer: expected.answer } : { refusal: toSets(expected.refusal) },
+    );
+    for (const seen of expected.refusal === undefined ? [kind] : reasonsOf(expected.refusal)) this.#seen.add(seen);
+  }
+
+  streamAll(caller: Caller, token: string): Operation {
+    return {
+      kind: "streamAll",
+      caller,
+      asked: { token },
+      model: () => this.#model.streamAll(caller, token),
+      service: async (options, expected) => {
+        const request = { pageToken: this.#names.valueOf(token), pageSize: 1, streamAll: true };
+        const users = await collect(this.#client.listUsers(request, options));
+        return this.#users(users, expected as ModelUser[]);
+      },
+    };
+  }
+
+  #operation(): Operation {
+    let draw = this.#random.next() * Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0);
+    for (const kind of KINDS) {
+      draw -= WEIGHTS[kind];
+      if (draw < 0) return this.#make(kind);
+    }
+    return this.#make("getUser");
+  }
+
+  #make(kind: Kind): Operation {
+    switch (kind) {
+      case "createUser":
+        return this.#createUser();
+      case "createUsers":
+        return this.#createUsers();
+      case "getUser":
+        return this.#getUser();
+      case "batchGetUsers":
+        return this.#batchGetUsers();
+      case "listUsers":
+        return this.#listUsers();
+      case "listUsersPage":
+        return this.#listUsersPage();
+      case "streamAll":
+        return this.streamAll(this.#privileged(), this.#token());
+      case "updateUser":
+        return this.#updateUser();
+      case "deleteUser":
+        return this.#deleteUser();
+    }
+  }
+
+  #getUser(): Operation {
+    const [caller, id] = [this.#anybody(), this.#id()];
+    return {
+      kind: "getUser",
+      caller,
+      asked: { id },
+      model: () => this.#model.getUser(caller, id),
+      service: async (options, expected) => {
+        const { user } = await this.#client.getUser({ id: this.#names.valueOf(id) }, options);
+        return this.#user(user, expected as ModelUser);
+      },
+    };
+  }
+
+  #batchGetUsers(): Operation {
+    const caller = this.#anybody();
+    const ids = this.#several(0, 6, () => this.#id());
+    return {
+      kind: "batchGetUsers",
+      caller,
+      asked: { ids },
+      model: () => this.#model.batchGetUsers(caller, ids),
+      service: async (options, expected) => {
+        const request = { ids: ids.map((id) => this.#names.valueOf(id)) };
+        const { users, missingIds } = await this.#client.batchGetUsers(request, options);
+        return {
+          users: this.#users(users, (expected as { users: ModelUser[] } | undefined)?.users),
+          missingIds: missingIds.map((id) => this.#names.nameOf(id)),
+        };
+      },
+    };
+  }
+
+  #listUsers(): Operation {
+    const [caller, size, token] = [this.#privileged(), this.#pageSize(), this.#token()];
+    return {
+      kind: "listUsers",
+      caller,
+      asked: { size, token },
+      model: () => this.#model.listUsers(caller, size, token),
+      service: async (options, expected) => {
+        let next = "";
+        const onTrailer = (trailer: Headers) => {
+          next = trailer.get("x-next-page-token") ?? "";
+        };
+        const request = { pageSize: size, pageToken: this.#names.valueOf(token) };
+        const users = await collect(this.#client.listUsers(request, { ...options, onTrailer }));
+        return this.#page(users, next, expected);
+      },
+    };
+  }
+
+  #listUsersPage(): Operation {
+    const [caller, size, token] = [this.#privileged(), this.#pageSize(), this.#token()];
+    return {
+      kind: "listUsersPage",
+      caller,
+      asked: { size, token },
+      model: () => this.#model.listUsers(caller, size, token),
+      service: async (options, expected) => {
+        const request = { pageSize: size, pageToken: this.#names.valueOf(token) };
+        const { users, nextPageToken } = await this.#client.listUsersPage(request, options);
+        return this.#page(users, nextPageToken, expected);
+      },
+    };
+  }
+
+  #createUser(): Operation {
+    let caller = this.#privileged();
+    let user = this.#newUser();
+    const again = this.#chance(0.15) ? this.#anyOf(this.#sent) : undefined;
+    if (again !== undefined) ({ caller, user } = again);
+    else if (this.#chance(0.15)) [caller, user] = [ADMIN, this.#spoilt(user)];
+    this.#remember(caller, user);
+    return {
+      kind: "createUser",
+      caller,
+      asked: user,
+      model: () => this.#model.createUser(caller, user),
+      service: async (options, expected) => {
+        const { user: created } = await this.#client.createUser(toCreation(user), options);
+        return this.#user(created, expected as ModelUser);
+      },
+    };
+  }
+
+  #createUsers(): Operation {
+    let caller = this.#privileged();
+    let users = this.#several(1, 3, () => this.#newUser());
+    if (this.#chance(0.3)) {
+      const [again = { caller, user: users[0] as NewUser }] = [this.#anyOf(this.#sent)];
+      caller = again.caller;
+      users.splice(this.#random.between(0, users.length), 0, again.user);
+    }
+    if (this.#chance(0.1)) users.push(this.#anyOf(users) ?? this.#newUser());
+    let expectedCount = this.#chance(0.5) ? users.length : undefined;
+    // One fault at most: of several in one stream, it is not told which is noticed first.
+    if (this.#chance(0.2)) {
+      caller = ADMIN;
+      const fault = this.#random.pick(["spoilt", "empty", "too many", "count"]);
+      if (fault === "spoilt") users = users.with(-1, this.#spoilt(this.#newUser()));
+      if (fault === "empty") users = [];
+      if (fault === "too many") users.push(...this.#several(MAX_USERS_PER_CALL, 8, () => this.#newUser()));
+      expectedCount = fault === "count" ? users.length + this.#random.pick([-1, 1]) : undefined;
+    }
+    for (const user of users) this.#remember(caller, user);
+    return {
+      kind: "createUsers",
+      caller,
+      asked: { users, expectedCount },
+      model: () => this.#model.createUsers(caller, users, expectedCount),
+      service: async ({ headers }, expected) => {
+        const count = expectedCount === undefined ? {} : { "x-expected-count": String(expectedCount) };
+        const options = { headers: { ...(headers as Record<string, string>), ...count } };
+        const { userIds, createdCount } = await this.#client.createUsers(streamOf(...users.map(toCreation)), options);
+        const names = userIds.map((id, index) => this.#names.nameOf(id, (expected as string[] | undefined)?.[index]));
+        return createdCount === userIds.length ? names : { createdCount };
+      },
+    };
+  }
+
+  #updateUser(): Operation {
+    const { caller, update } = this.#chance(0.2) ? this.#badUpdate() : this.#goodUpdate();
+    return {
+      kind: "updateUser",
+      caller,
+      asked: update,
+      model: () => this.#model.updateUser(caller, update),
+      service: async (options, expected) => {
+        const { user: wanted, mask } = update;
+        const user = wanted && {
+          ...toInit(wanted),
+          id: this.#names.valueOf(wanted.id),
+          etag: this.#names.valueOf(wanted.etag),
+        };
+        const request = { updateMask: { paths: [...mask] }, ...(user && { user }) };
+        const { user: updated } = await this.#client.updateUser(request, options);
+        return this.#user(updated, expected as ModelUser);
+      },
+    };
+  }
+
+  #deleteUser(): Operation {
+    const id = this.#id();
+    const [caller, etag] = [this.#concerned(id), this.#etag(id)];
+    return {
+      kind: "deleteUser",
+      caller,
+      asked: { id, etag },
+      model: () => this.#model.deleteUser(caller, id, etag),
+      service: async (options) => {
+        const request = { id: this.#names.valueOf(id), etag: this.#names.valueOf(etag) };
+        return (await this.#client.deleteUser(request, options)).success;
+      },
+    };
+  }
+
+  /** An update in whose message nothing is wrong. */
+  #goodUpdate(): { caller: Caller; update: Update } {
+    const id = this.#id();
+    const mask = this.#mask();
+    const whole = this.#content();
+    const sparse = { ...NOTHING };
+    for (const field of Object.keys(NOTHING) as (keyof Content)[]) {
+      const required =
+        (field === "email" || field === "name" || field === "role" || field === "status") && mask.includes(field);
+      if (required || this.#chance(0.3)) Object.assign(sparse, { [field]: whole[field] });
+    }
+    if (mask.includes("role")) sparse.role ||= UserRole.USER;
+    if (mask.includes("status")) sparse.status ||= UserStatus.ACTIVE;
+    const current = this.#model.users.find((user) => user.id === id);
+    const same = current !== undefined && this.#chance(0.1);
+    const content = same ? current : mask[0] === "*" ? whole : sparse;
+    return { caller: this.#concerned(id), update: { user: { ...content, id, etag: this.#etag(id) }, mask } };
+  }
+
+  /** An update in whose message one thing is wrong, and nothing else. */
+  #badUpdate(): { caller: Caller; update: Update } {
+    const id = this.#anyOf(this.#model.users)?.id ?? "";
+    const user = { ...this.#content(), id, etag: "" };
+    switch (this.#random.pick(["shape", "meaning", "path", "value", "id", "user"] as const)) {
+      case "shape":
+        return { caller: ADMIN, update: { user: { ...user, ...this.#random.pick(BAD_SHAPES) }, mask: this.#mask() } };
+      case "meaning": {
+        const meaning = this.#random.pick(BAD_MEANINGS);
+        const mask = this.#random.pick([Object.keys(meaning), ["*"], []]);
+        return { caller: ADMIN, update: { user: { ...user, ...meaning }, mask } };
+      }
+      case "path": {
+        const mask = [...this.#mask(), this.#anyOf(BAD_PATHS) ?? "id", ...this.#random.pick([[], ["*"]])];
+        return { caller: ADMIN, update: { user: { ...user, role: UserRole.USER, status: UserStatus.ACTIVE }, mask } };
+      }
+      case "value": {
+        const path = this.#random.pick(["role", "status"]);
+        return { caller: ADMIN, update: { user: { ...user, [path]: 0 }, mask: ["name", path] } };
+      }
+      case "id":
+        return { caller: ADMIN, update: { user: { ...user, id: "" }, mask: [] } };
+      case "user":
+        return { caller: ADMIN, update: { user: undefined, mask: ["name"] } };
+    }
+  }
+
+  #mask(): string[] {
+    if (this.#chance(0.25)) return [];
+    if (this.#chance(0.2)) return ["*"];
+    return this.#several(1, 4, () => this.#random.pick(PATHS));
+  }
+
+  #newUser(): NewUser {
+    return { ...this.#content(), requestId: this.#requestId() };
+  }
+
+  /** A creation in which something is wrong, and nothing that only an admin may do. */
+  #spoilt(user: NewUser): NewUser {
+    const flaw = this.#random.pick<Partial<NewUser>>([
+      this.#random.pick(BAD_SHAPES),
+      this.#random.pick(BAD_MEANINGS),
+      { email: "", name: "" },
+      { requestId: "no uuid" },
+    ]);
+    return { ...user, ...flaw };
+  }
+
+  #content(): Content {
+    return {
+      email: this.#random.pick(this.#chance(0.8) ? this.#freeAddress() : this.#address()),
+      name: this.#random.pick(["Ada", "  Bob ", "Zoë 👩‍🚀", "x".repeat(512)]),
+      username: this.#chance(0.6) ? "" : this.#random.pick(this.#anyOf(USERNAMES) ?? [""]),
+      age: this.#random.pick([undefined, 0, 36, 150]),
+      role: this.#random.pick([UserRole.UNSPECIFIED, UserRole.UNSPECIFIED, UserRole.USER, UserRole.ADMIN]),
+      status: this.#chance(0.1)
+        ? UserStatus.SUSPENDED
+        : this.#random.pick([UserStatus.UNSPECIFIED, UserStatus.UNSPECIFIED, UserStatus.ACTIVE]),
+      tags: this.#random.pick([[], ["one"], ["two", "one"]]),
+      metadata: this.#random.pick<Record<string, string>>([{}, { a: "1" }, { b: "", a: "2", "10": "x", "9": "y" }]),
+      contact: this.#random.pick<Contact>([
+        { case: undefined },
+        { case: "phone", value: "+441234567" },
+        { case: "slackId", value: "U0ADA" },
+      ]),
+      profile: this.#random.pick<Content["profile"]>([
+        undefined,
+        { bio: "", avatarUrl: "" },
+        { bio: "Poetical\nscience", avatarUrl: "" },
+        { bio: "", avatarUrl: "https://example.com/a.png" },
+        { bio: "Engines", avatarUrl: "https://example.com/b.png" },
+      ]),
+    };
+  }
+
+  #address(): readonly [string, ...string[]] {
+    return this.#anyOf(ADDRESSES) ?? ["nobody@example.com"];
+  }
+
+  #freeAddress(): readonly [string, ...string[]] {
+    const taken = new Set(this.#model.users.map(({ email }) => email));
+    const free = ADDRESSES.filter((spellings) => spellings.every((spelling) => !taken.has(spelling)));
+    return this.#anyOf(free) ?? this.#address();
+  }
+
+  #requestId(): string {
+    if (this.#chance(0.5)) return "";
+    const known = this.#chance(0.4) ? this.#anyOf(this.#requestIds) : undefined;
+    if (known !== undefined) return this.#chance(0.2) ? known.toUpperCase() : known;
+    const digits = (count: number) =>
+      this.#several(count, count, () => this.#random.between(0, 15).toString(16)).join("");
+    const id = [8, 4, 4, 4, 12].map(digits).join("-");
+    keepLatest(this.#requestIds, id, 5);
+    return id;
+  }
+
+  #remember(caller: Caller, user: NewUser): void {
+    if (user.requestId !== "") keepLatest(this.#sent, { caller, user }, 10);
+  }
+
+  /** Mostly the id of somebody. */
+  #id(): string {
+    const somebody = this.#chance(0.85) ? this.#anyOf(this.#model.users)?.id : undefined;
+    if (somebody !== undefined) return somebody;
+    if (this.#chance(0.15)) return "";
+    return this.#chance(0.3) ? "no such id" : `user ${this.#random.between(1, this.#model.created + 1)}`;
+  }
+
+  /** Mostly one that lets the call pass. The etag of a state is known only if the service has told it. */
+  #etag(id: string): string {
+    if (this.#chance(0.5)) return "";
+    const current = this.#model.users.find((user) => user.id === id)?.etag ?? "no etag";
+    const another = `version ${this.#random.between(1, this.#model.versions + 1)}`;
+    const etag = this.#random.pick([current, current, another, "no etag"]);
+    return etag === "no etag" || this.#names.isBound(etag) ? etag : "";
+  }
+
+  #token(): string {
+    if (this.#chance(0.4)) return "";
+    return this.#chance(0.1) ? "forged" : (this.#anyOf(this.#tokens) ?? "");
+  }
+
+  #pageSize(): number {
+    return this.#random.pick([0, 1, 2, 3, 5, 8, 2_000_000_000, -1]);
+  }
+
+  #anybody(): Caller {
+    const user = { id: this.#id() || "somebody", role: "user" } as const;
+    return this.#random.pick<Caller>([ADMIN, SERVICE, user, user, this.#chance(0.3) ? undefined : ADMIN]);
+  }
+
+  /** Mostly somebody whom the policies of listing and creating admit. */
+  #privileged(): Caller {
+    return this.#chance(0.15) ? this.#anybody() : this.#random.pick([ADMIN, ADMIN, SERVICE]);
+  }
+
+  /** Mostly somebody who may change the user with this id. */
+  #concerned(id: string): Caller {
+    if (this.#chance(0.15)) return this.#anybody();
+    return this.#random.pick<Caller>([ADMIN, { id: id || "somebody", role: "user" }]);
+  }
+
+  #chance(probability: number): boolean {
+    return this.#random.next() < probability;
+  }
+
+  #anyOf<T>(items: readonly T[]): T | undefined {
+    return items[this.#random.between(0, items.length - 1)];
+  }
+
+  #several<T>(min: number, max: number, make: () => T): T[] {
+    return Array.from({ length: this.#random.between(min, max) }, make);
+  }
+
+  #real({ id, role }: NonNullable<Caller>): NonNullable<Caller> {
+    return { id: this.#names.valueOf(id), role };
+  }
+
+  /** States when the versions after the given one were made. */
+  #limitFrom(latest: number, start: number, end: number): void {
+    for (let version = latest + 1; version <= this.#model.versions; version++) {
+      this.#names.limit(`version ${version}`, start, end);
+    }
+  }
+
+  #page(users: readonly User[], token: string, expected: unknown): unknown {
+    const page = expected as { users: ModelUser[]; next: string } | undefined;
+    const next = token === "" ? "" : page?.next || "an unexpected token";
+    if (next !== "") {
+      this.#names.rebind(next, token);
+      keepLatest(this.#tokens, next, 8);
+    }
+    return { users: this.#users(users, page?.users), next };
+  }
+
+  #users(users: readonly User[], expected: readonly ModelUser[] | undefined): unknown[] {
+    return users.map((user, index) => this.#user(user, expected?.[index]));
+  }
+
+  /** What a message says of a user, in the model's names. */
+  #user(message: User | undefined, expected: ModelUser | undefined): ModelUser | undefined {
+    if (message === undefined) return undefined;
+    const { email, name, username, age, role, status, tags, metadata, contact, profile } = message;
+    return {
+      id: this.#names.nameOf(message.id, expected?.id),
+      etag: this.#names.nameOf(message.etag, expected?.etag),
+      createdAt: this.#names.timeOf(message.createdAt, expected?.createdAt),
+      updatedAt: this.#names.timeOf(message.updatedAt, expected?.updatedAt),
+      email,
+      name,
+      username,
+      age,
+      role,
+      status,
+      tags,
+      metadata,
+      contact: contact.case === undefined ? { case: undefined } : { case: contact.case, value: contact.value },
+      profile: profile && { bio: profile.bio, avatarUrl: profile.avatarUrl },
+    };
+  }
+
+  /** What a call is refused with, in the model's names. */
+  async #told(call: Promise<unknown>): Promise<unknown> {
+    const { message, resource, ...told } = await failureOf(call);
+    const [type = "", name = ""] = resource?.split("/", 2) ?? [];
+    return { refusal: toSets({ ...told, resource: resource && `${type}/${this.#names.nameOf(name)}` }) };
+  }
+}
+
+const ADMIN: Caller = { id: "root", role: "admin" };
+const SERVICE: Caller = { id: "importer", role: "service" };
+
+/** Which values of the service the model's names stand for. */
+class Names {
+  readonly #values = new Map<string, string>();
+  readonly #names = new Map<string, string>();
+  readonly #times = new Map<string, number>();
+  readonly #limits = new Map<string, readonly [start: number, end: number]>();
+  #latestId = "";
+
+  isBound(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** The value that a name stands for; for what is no name, itself. */
+  valueOf(name: string): string {
+    return this.#values.get(name) ?? name;
+  }
+
+  /** The name of a value. A value never seen before gets the expected name, if that stands for nothing else yet. */
+  nameOf(value: string, expected?: string): string {
+    const known = this.#names.get(value);
+    if (known !== undefined) return known;
+    if (expected === undefined || expected === "" || this.isBound(expected)) return value;
+    if (expected.startsWith("user ")) {
+      if (value <= this.#latestId) return `${value}, which is not greater than ${this.#latestId}`;
+      this.#latestId = value;
+    }
+    this.#values.set(expected, value);
+    this.#names.set(value, expected);
+    return expected;
+  }
+
+  /** Lets a name stand for its latest value: nobody promises that page tokens stay the same. */
+  rebind(name: string, value: string): void {
+    this.#values.set(name, value);
+  }
+
+  /** States when a version was made, in milliseconds. */
+  limit(version: string, start: number, end: number): void {
+    this.#limits.set(version, [start, end]);
+  }
+
+  /** The version that was made at this time, if it is the expected one, and was really made then. */
+  timeOf(timestamp: Timestamp | undefined, expected = ""): string {
+    const ms = timestamp === undefined ? Number.NaN : timestampMs(timestamp);
+    const [start = ms, end = ms] = this.#limits.get(expected) ?? [];
+    if (!(start <= ms && ms <= end)) return `${ms} ms, when ${expected} was not made`;
+    if (!this.#times.has(expected)) this.#times.set(expected, ms);
+    return this.#times.get(expected) === ms ? expected : `${ms} ms, not ${this.#times.get(expected)} ms`;
+  }
+}
+
+function attempt(answer: () => unknown): { answer?: unknown; refusal?: Told } {
+  try {
+    return { answer: answer() };
+  } catch (error) {
+    if (error instanceof Refusal) return { refusal: error.told };
+    throw error;
+  }
+}
+
+/** Shows a failure where an answer is expected. */
+function thrown(error: unknown): unknown {
+  return String(error);
+}
+
+/** The violations come in no particular order. */
+function toSets({ violations, ...told }: Told): unknown {
+  return { ...told, violations: new Set(violations) };
+}
+
+function reasonsOf({ reason, violations }: Told): string[] {
+  return [reason ?? "", ...violations.map((violation) => violation.slice(violation.lastIndexOf(" ") + 1))];
+}
+
+/** The content as the client takes it. */
+function toInit({ email, name, username, age, role, status, tags, metadata, contact, profile }: Content) {
+  return { email, name, username, age, role, status, tags: [...tags], metadata, contact, profile };
+}
+
+function toCreation(user: NewUser) {
+  return { ...toInit(user), requestId: user.requestId };
+}
+
+function keepLatest<T>(items: T[], item: T, count: number): void {
+  items.push(item);
+  if (items.length > count) items.shift();
+}
