@@ -192,3 +192,12 @@ describe("a suspended user", () => {
     expect(user?.status).toBe(UserStatus.SUSPENDED);
   });
 });
+
+describe("a service whose name is a user's id", () => {
+  it("is not that user", async () => {
+    const server = await startTestServer();
+    const { user } = await userClient(server).createUser({ email: "ada@example.com", name: "Ada" });
+    const client = userClient(server, { id: user?.id ?? "", role: "service" });
+    expect(await failureOf(client.deleteUser({ id: user?.id ?? "" }))).toMatchObject({ code: "PermissionDenied" });
+  });
+});

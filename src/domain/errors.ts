@@ -44,11 +44,23 @@ export class TakenError extends Error {
   readonly field: "email" | "username";
   /** Position of the refused draft in its batch, from zero; undefined where there is no batch. */
   readonly index: number | undefined;
+  /** The part of the input that has the field, where there is one: `user`, or `messages[6]`. */
+  readonly part: string | undefined;
 
-  constructor(field: "email" | "username", index?: number) {
+  constructor(
+    field: "email" | "username",
+    index?: number,
+    part = index === undefined ? undefined : `messages[${index}]`,
+  ) {
     super(field === "email" ? "the e-mail address is taken" : "the username is taken");
     this.field = field;
     this.index = index;
+    this.part = part;
+  }
+
+  /** The same error, told of another part of the input; undefined for the input itself. */
+  in(part: string | undefined): TakenError {
+    return new TakenError(this.field, undefined, part);
   }
 }
 
@@ -59,8 +71,17 @@ export class RequestIdReusedError extends Error {
   readonly index: number | undefined;
 
   constructor(index?: number) {
-    super("the request id belongs to another request");
+    super("must not be the id of an earlier request with other content");
     this.index = index;
+  }
+}
+
+/** What was asked for may be larger than clients receive. */
+export class ResponseTooLargeError extends Error {
+  override readonly name = "ResponseTooLargeError";
+
+  constructor() {
+    super("the users may not fit into one message; ask for fewer");
   }
 }
 

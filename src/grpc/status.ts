@@ -7,6 +7,7 @@ import {
   InvalidInputError,
   PermissionDeniedError,
   RequestIdReusedError,
+  ResponseTooLargeError,
   TakenError,
   TooManyUsersError,
   UserNotFoundError,
@@ -45,7 +46,13 @@ const USER_TYPE = "user.v1.User";
 const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
   when(InvalidInputError, ({ violations }) => invalidRequest(violations)),
   when(RequestIdReusedError, ({ index, message: description }) =>
-    invalidRequest([{ field: fieldIn(index, "request_id"), reason: "REQUEST_ID_REUSED", description }]),
+    invalidRequest([
+      {
+        field: fieldIn(index === undefined ? undefined : `messages[${index}]`, "request_id"),
+        reason: "REQUEST_ID_REUSED",
+        description,
+      },
+    ]),
   ),
   when(UserNotFoundError, ({ id, message }) => ({
     code: status.NOT_FOUND,
@@ -53,11 +60,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     message,
     details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: id, description: message })],
   })),
-  when(TakenError, ({ field, index, message }) => ({
+  when(TakenError, ({ field, part, message }) => ({
     code: status.ALREADY_EXISTS,
     reason: field === "email" ? "EMAIL_TAKEN" : "USERNAME_TAKEN",
-    message: `${fieldIn(index, field)}: ${message}`,
-    facts: { field: fieldIn(index, field) },
+    message: `${fieldIn(part, field)}: ${message}`,
+    facts: { field: fieldIn(part, field) },
     details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, description: message })],
   })),
   when(EtagMismatchError, ({ id, message }) => ({
@@ -71,6 +78,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "TOO_MANY_USERS",
     message: `${message}: at most ${limit} are allowed`,
     facts: { limit: String(limit) },
+  })),
+  when(ResponseTooLargeError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "RESPONSE_TOO_LARGE",
+    message,
   })),
   when(IncompleteStreamError, ({ message }) => ({ code: status.DATA_LOSS, reason: "STREAM_INCOMPLETE", message })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
@@ -102,9 +114,9 @@ function invalidRequest(violations: readonly Violation[]): Answer {
   };
 }
 
-/** The path to a field of a request, or of a message of a stream of requests. */
-function fieldIn(index: number | undefined, field: string): string {
-  return index === undefined ? field : `messages[${index}].${field}`;
+/** The path to a field of a part of the input, or of the input itself. */
+function fieldIn(part: string | undefined, field: string): string {
+  return part === undefined ? field : `${part}.${field}`;
 }
 
 const INTERNAL: Answer = { code: status.INTERNAL, reason: "INTERNAL", message: "internal error" };

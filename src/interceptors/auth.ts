@@ -94,7 +94,8 @@ class AuthenticatedCall extends PassThrough {
   }
 
   #mayTouch(message: unknown): boolean {
-    return this.#principal !== undefined && this.#policy.subjectOf?.(message) === this.#principal.id;
+    // The name of a service may happen to be a user's id.
+    return this.#principal?.role === "user" && this.#policy.subjectOf?.(message) === this.#principal.id;
   }
 
   #refuse(error: unknown): void {

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { ResponseTooLargeError } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";
 import type { User as UserMessage } from "../gen/user/v1/user_pb.ts";
 import {
@@ -17,6 +18,7 @@ import {
 } from "../gen/user/v1/user_service_pb.ts";
 import type { UserRepository } from "../repository/user-repository.ts";
 import { Batches } from "./batches.ts";
+import { howManyFit } from "./message-size.ts";
 import type { PageTokens } from "./page-token.ts";
 import { toPassingUserMessage, toUserMessage } from "./user-message.ts";
 
@@ -25,6 +27,8 @@ export const NEXT_PAGE_TOKEN = "x-next-page-token";
 
 const DEFAULT_PAGE_SIZE = 10;
 const MAX_PAGE_SIZE = 1000;
+/** How many messages of a stream of all users are made ahead. */
+const SLICE = 20;
 
 /** What reading users takes. */
 export interface UserReadParts {
@@ -43,9 +47,10 @@ export function createUserReads({ repository, pageTokens }: UserReadParts): User
 
   async function batchGetUsers({ ids }: BatchGetUsersRequest, context: HandlerContext): Promise<BatchGetUsersResponse> {
     const found = await repository.getMany(ids, context);
-    const users = found.filter((user) => user !== undefined).map(toUserMessage);
+    const users = found.filter((user) => user !== undefined);
+    if (howManyFit(users) < users.length) throw new ResponseTooLargeError();
     const missingIds = ids.filter((_, index) => found[index] === undefined);
-    return create(BatchGetUsersResponseSchema, { users, missingIds });
+    return create(BatchGetUsersResponseSchema, { users: users.map(toUserMessage), missingIds });
   }
 
   function listUsers(request: ListUsersRequest, context: HandlerContext): AsyncIterable<UserMessage> {
@@ -65,25 +70,29 @@ export function createUserReads({ repository, pageTokens }: UserReadParts): User
     do {
       users = await repository.list({ after, limit: MAX_PAGE_SIZE }, context);
       after = users.at(-1)?.id;
-      yield users.map(toPassingUserMessage);
+      // In slices, because what a client does not read yet stays in memory.
+      for (let start = 0; start < users.length; start += SLICE) {
+        yield users.slice(start, start + SLICE).map(toPassingUserMessage);
+      }
     } while (users.length === MAX_PAGE_SIZE);
   }
 
   async function listUsersPage(request: ListUsersPageRequest, context: HandlerContext): Promise<ListUsersPageResponse> {
-    const { users, next = "" } = await readPage(request, context);
+    const { users, next = "" } = await readPage(request, context, howManyFit);
     return create(ListUsersPageResponseSchema, { users: users.map(toUserMessage), nextPageToken: next });
   }
 
   async function readPage(
     { pageSize, pageToken }: ListUsersRequest | ListUsersPageRequest,
     context: HandlerContext,
+    limit: (users: readonly User[]) => number = () => MAX_PAGE_SIZE,
   ): Promise<{ users: User[]; next: string | undefined }> {
     const size = Math.min(pageSize || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE);
     // One more than asked for, which tells whether another page follows.
     const found = await repository.list({ after: openToken(pageToken), limit: size + 1 }, context);
-    const users = found.slice(0, size);
+    const users = found.slice(0, Math.min(size, limit(found)));
     const last = users.at(-1);
-    return { users, next: found.length > size && last !== undefined ? pageTokens.seal(last.id) : undefined };
+    return { users, next: found.length > users.length && last !== undefined ? pageTokens.seal(last.id) : undefined };
   }
 
   function openToken(token: string): string | undefined {

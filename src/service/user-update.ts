@@ -1,5 +1,5 @@
 import { InvalidInputError, type Violation } from "../domain/errors.ts";
-import { fieldsOf, type UserFields } from "../domain/user.ts";
+import { BLANK_USER, draftUser, fieldsOf, type UserFields } from "../domain/user.ts";
 import type { User as UserMessage } from "../gen/user/v1/user_pb.ts";
 import { fieldsOfMessage, toProfile, toRole, toStatus } from "./user-fields.ts";
 
@@ -20,11 +20,11 @@ const LEAVES: Readonly<Record<string, MaskedPath>> = {
   name: { isSet: ({ name }) => name !== "", apply: ({ name }) => ({ name }) },
   role: {
     isSet: ({ role }) => toRole(role) !== undefined,
-    apply: ({ role }) => ({ role: stated("role", toRole(role)) }),
+    apply: ({ role }, current) => ({ role: toRole(role) ?? current.role }),
   },
   status: {
     isSet: ({ status }) => toStatus(status) !== undefined,
-    apply: ({ status }) => ({ status: stated("status", toStatus(status)) }),
+    apply: ({ status }, current) => ({ status: toStatus(status) ?? current.status }),
   },
   username: { isSet: ({ username }) => username !== "", apply: only("username") },
   age: { isSet: ({ age }) => age !== undefined, apply: only("age") },
@@ -44,22 +44,41 @@ const PATHS: Readonly<Record<string, MaskedPath>> = {
 
 const OUTPUT_ONLY: readonly string[] = ["id", "created_at", "updated_at", "etag"];
 
+/** A user without faults: what is wrong after an update of it, the update has brought. */
+const SAMPLE: UserFields = { ...BLANK_USER, email: "sample@example.com", name: "sample" };
+
 /**
- * Reads what an update wants (AIP-134, AIP-161): an empty mask stands for every path that the message says anything at, `*`
+ * Reads what an update wants (AIP-134, AIP-161): an empty mask stands for every path at which the message says anything, `*`
  * for the replacement of all fields, where a role or status that is not stated stays.
  *
- * @throws InvalidInputError naming every path that does not exist or is output only.
+ * @throws InvalidInputError naming every path that does not exist or is output only, and every value that is wrong.
  */
 export function readUpdate(message: UserMessage, mask: readonly string[]): UserUpdate {
-  if (mask.length === 1 && mask[0] === "*") return (current) => replace(message, current);
-  const violations = mask.flatMap((path) => {
-    const description = faultOf(path);
-    return description === undefined ? [] : [{ field: "update_mask", reason: "PATH_INVALID", description }];
-  });
-  if (violations.length > 0) throw new InvalidInputError(violations satisfies Violation[]);
+  const update = isEverything(mask) ? replacement(message) : changes(message, mask);
+  const violations = [...faultsOfMask(mask), ...unstated(message, mask), ...faultsOf(update(SAMPLE))];
+  if (violations.length > 0) throw new InvalidInputError(violations);
+  return update;
+}
 
+function isEverything(mask: readonly string[]): boolean {
+  return mask.length === 1 && mask[0] === "*";
+}
+
+function replacement(message: UserMessage): UserUpdate {
+  const role = toRole(message.role);
+  const status = toStatus(message.status);
+  return (current) => ({
+    ...fieldsOfMessage(message),
+    role: role ?? current.role,
+    status: status ?? current.status,
+  });
+}
+
+function changes(message: UserMessage, mask: readonly string[]): UserUpdate {
   const paths =
-    mask.length > 0 ? mask.map((path) => PATHS[path]) : Object.values(LEAVES).filter(({ isSet }) => isSet(message));
+    mask.length > 0
+      ? mask.filter((path) => Object.hasOwn(PATHS, path)).map((path) => PATHS[path])
+      : Object.values(LEAVES).filter(({ isSet }) => isSet(message));
   return (current) => {
     let fields = fieldsOf(current);
     for (const path of new Set(paths)) fields = { ...fields, ...path?.apply(message, fields) };
@@ -67,17 +86,37 @@ export function readUpdate(message: UserMessage, mask: readonly string[]): UserU
   };
 }
 
-function replace(message: UserMessage, current: UserFields): UserFields {
-  const role = toRole(message.role) ?? current.role;
-  const status = toStatus(message.status) ?? current.status;
-  return { ...fieldsOfMessage(message), role, status };
+function faultsOfMask(mask: readonly string[]): Violation[] {
+  if (isEverything(mask)) return [];
+  return mask.flatMap((path) => {
+    const description = faultOfPath(path);
+    return description === undefined ? [] : [{ field: "update_mask", reason: "PATH_INVALID", description }];
+  });
 }
 
-function faultOf(path: string): string | undefined {
+function faultOfPath(path: string): string | undefined {
   if (Object.hasOwn(PATHS, path)) return undefined;
   if (path === "*") return 'must not name other paths beside "*"';
   if (OUTPUT_ONLY.includes(path)) return `must not name "${path}", which is output only`;
   return "must name fields of User only";
+}
+
+/** The values that the mask names and the message does not state, though every user has one. */
+function unstated(message: UserMessage, mask: readonly string[]): Violation[] {
+  const description = "must be stated if the update mask names it";
+  return ["role", "status"]
+    .filter((path) => mask.includes(path) && !PATHS[path]?.isSet(message))
+    .map((path) => ({ field: `user.${path}`, reason: "VALUE_UNSPECIFIED", description }));
+}
+
+function faultsOf(fields: UserFields): readonly Violation[] {
+  try {
+    draftUser(fields);
+    return [];
+  } catch (error) {
+    if (error instanceof InvalidInputError) return error.in("user").violations;
+    throw error;
+  }
 }
 
 function only(name: "username" | "age" | "tags" | "metadata" | "profile"): MaskedPath["apply"] {
@@ -100,10 +139,4 @@ function profilePath(name: "bio" | "avatarUrl"): MaskedPath {
     isSet: ({ profile }) => profile !== undefined && profile[name] !== "",
     apply: ({ profile }, current) => ({ profile: toProfile({ ...current.profile, [name]: profile?.[name] ?? "" }) }),
   };
-}
-
-function stated<T>(field: string, value: T | undefined): T {
-  if (value !== undefined) return value;
-  const description = "must be stated if the update mask names it";
-  throw new InvalidInputError([{ field: `user.${field}`, reason: "VALUE_UNSPECIFIED", description }]);
 }

@@ -80,9 +80,11 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
       const fields = update(current);
       if (haveSameFields(fields, current)) return undefined;
       permitChange(callerOf(context), current, fields);
-      return within("user", () => draftUser(fields));
+      return draftUser(fields);
     };
-    const user = await repository.update(message.id, change, context);
+    const user = await repository.update(message.id, change, context).catch((error: unknown) => {
+      throw error instanceof TakenError ? error.in("user") : error;
+    });
     return create(UpdateUserResponseSchema, { user: toUserMessage(user) });
   }
 
@@ -109,7 +111,7 @@ function within<T>(part: string, work: () => T): T {
 
 /** Tells an error of the only one of a batch without its number. */
 function throwUnnumbered(error: unknown): never {
-  if (error instanceof TakenError) throw new TakenError(error.field);
+  if (error instanceof TakenError) throw error.in(undefined);
   if (error instanceof RequestIdReusedError) throw new RequestIdReusedError();
   throw error;
 }

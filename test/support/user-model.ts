@@ -87,6 +87,7 @@ export type Reason = (typeof REASONS)[number];
 export const EVENTS = [
   "a request is repeated",
   "a request occurs twice in one call",
+  "two callers give the same request id",
   "an update changes nothing",
   "a page goes on after a user who is gone",
 ] as const;
@@ -221,7 +222,7 @@ export class UserModel {
     }
     if (role !== "admin" && (next.role !== current.role || next.status !== current.status)) throw notAllowed();
     refuseIfAny(faultsOfMeaning(next).map((fault) => `user.${fault}`));
-    this.#refuseTaken(next, "", current.id);
+    this.#refuseTaken(next, "user.", current.id);
 
     const { id, createdAt } = current;
     const version = this.#newVersion();
@@ -315,6 +316,9 @@ export class UserModel {
     const version = this.#newVersion();
     const created = { ...user, id: `user ${this.created}`, etag: version, createdAt: version, updatedAt: version };
     this.users.push(created);
+    if (requestId !== "" && this.#requests.some((one) => one.id === request.id)) {
+      this.events.add("two callers give the same request id");
+    }
     if (requestId !== "") this.#requests.push({ ...request, userId: created.id });
     return created;
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { User } from "../../src/gen/user/v1/user_pb.ts";
 import { failureOf } from "../support/errors.ts";
 import { newUsers, streamOf } from "../support/server.ts";
-import { COMPLETE, createUser, idsOf, listUsers, startClient, type UserClient } from "./users.ts";
+import { COMPLETE, createLargeUsers, createUser, idsOf, listUsers, startClient, type UserClient } from "./users.ts";
 
 interface PageRequest {
   readonly pageSize?: number;
@@ -136,6 +136,22 @@ describe("ListUsers and ListUsersPage", () => {
       end = request.pageToken === "";
     }
     expect(pages).toBe(5);
+  });
+});
+
+describe("ListUsersPage", () => {
+  it("ends a page where clients could not receive more, and goes on with the next", async () => {
+    const client = await startClient();
+    const ids = await createLargeUsers(client, 300);
+    const read: User[] = [];
+    let pageToken = "";
+    do {
+      const page = await client.listUsersPage({ pageSize: 1000, pageToken });
+      expect(page.users.length).toBeGreaterThan(0);
+      read.push(...page.users);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(idsOf(read)).toEqual(ids);
   });
 });
 

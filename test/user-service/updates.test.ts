@@ -207,7 +207,9 @@ describe("UpdateUser with a mask", () => {
   it("lists all paths that are wrong", async () => {
     const client = await startClient();
     const { id } = await createUser(client);
-    const { violations } = await failureOf(updateUser(client, { id }, "password", "name", "etag", "*"));
+    const { violations } = await failureOf(
+      updateUser(client, { id, name: "changed" }, "password", "name", "etag", "*"),
+    );
     expect(violations).toEqual(Array(3).fill("update_mask: PATH_INVALID"));
   });
 });
@@ -440,9 +442,9 @@ describe("UpdateUser of what is unique", () => {
     for (const email of [other.email, ` ${other.email.toUpperCase()}`]) {
       expect(await failureOf(updateUser(client, { id: one.id, email, name: "changed" }))).toMatchObject({
         ...TAKEN,
-        message: "email: the e-mail address is taken",
+        message: "user.email: the e-mail address is taken",
         reason: "EMAIL_TAKEN",
-        facts: { field: "email" },
+        facts: { field: "user.email" },
       });
     }
     expect(await getUser(client, one.id)).toEqual(one);
@@ -454,9 +456,9 @@ describe("UpdateUser of what is unique", () => {
     const username = other.username.toUpperCase();
     expect(await failureOf(updateUser(client, { id: one.id, username }))).toMatchObject({
       ...TAKEN,
-      message: "username: the username is taken",
+      message: "user.username: the username is taken",
       reason: "USERNAME_TAKEN",
-      facts: { field: "username" },
+      facts: { field: "user.username" },
     });
     expect(await getUser(client, one.id)).toEqual(one);
   });

@@ -7,7 +7,7 @@ import type {
   ListUsersRequestSchema,
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
-import { collect, startTestServer, userClient } from "../support/server.ts";
+import { collect, newUsers, startTestServer, streamOf, userClient } from "../support/server.ts";
 
 export type UserClient = Client<typeof UserService>;
 export type CreateUserInit = MessageInitShape<typeof CreateUserRequestSchema>;
@@ -67,4 +67,10 @@ export async function listUsers(
 
 export function idsOf(users: readonly User[]): string[] {
   return users.map(({ id }) => id);
+}
+
+/** Creates users so large that a message can hold no more than 250 of them, and returns their ids. */
+export async function createLargeUsers(client: UserClient, count: number): Promise<string[]> {
+  const users = newUsers(count, "large").map((user) => ({ ...user, profile: { bio: "x".repeat(16_384) } }));
+  return (await client.createUsers(streamOf(...users))).userIds;
 }

@@ -58,7 +58,7 @@ export function creationsContract(name: string, create: () => Promise<UserReposi
 
     it("keeps every other text exactly as it was given, in the order given", async () => {
       const repository = await create();
-      const texts = [...ODD_TEXTS, "", "\u0000", "\r\n\t", "x".repeat(16_384)];
+      const texts = [...ODD_TEXTS, "", "\r\n\t", "x".repeat(16_384)];
       const batch = texts.map((text, index) =>
         draft(`odd${index}@example.com`, {
           username: `Odd.User-${index}`,

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file user/v1/user.proto.
  */
 export const file_user_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChJ1c2VyL3YxL3VzZXIucHJvdG8SB3VzZXIudjEizgUKBFVzZXISFAoCaWQYASABKAlCCLpIBXIDKIABEhcKBWVtYWlsGAIgASgJQgi6SAVyAyjAAhIWCgRuYW1lGAMgASgJQgi6SAVyAyiABBIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgRyb2xlGAUgASgOMhEudXNlci52MS5Vc2VyUm9sZUIIukgFggECEAESLgoKdXBkYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoEZXRhZxgHIAEoCUIHukgEcgIoQBI9Cgh1c2VybmFtZRgIIAEoCUIrukgo2AEBciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsMzF9JBIcCgNhZ2UYCSABKAVCCrpIBxoFGJYBKABIAYgBARItCgZzdGF0dXMYCiABKA4yEy51c2VyLnYxLlVzZXJTdGF0dXNCCLpIBYIBAhABEiAKBHRhZ3MYCyADKAlCErpID5IBDBAyGAEiBnIEIAEoQBJlCghtZXRhZGF0YRgMIAMoCzIbLnVzZXIudjEuVXNlci5NZXRhZGF0YUVudHJ5Qja6SDOaATAQMiIlciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JCoFcgMogAQSLAoFcGhvbmUYDSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEi8KCHNsYWNrX2lkGA4gASgJQhu6SBhyFjIUXltVV11bQS1aMC05XXsyLDIwfSRIABIlCgdwcm9maWxlGA8gASgLMhQudXNlci52MS5Vc2VyUHJvZmlsZRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHY29udGFjdEIGCgRfYWdlIlUKC1VzZXJQcm9maWxlEhYKA2JpbxgBIAEoCUIJukgGcgQogIABEi4KCmF2YXRhcl91cmwYAiABKAlCGrpIF9gBAXISKIAQMgpeaHR0cHM/Oi8viAEBKlwKClVzZXJTdGF0dXMSGwoXVVNFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJVU0VSX1NUQVRVU19BQ1RJVkUQARIZChVVU0VSX1NUQVRVU19TVVNQRU5ERUQQAipOCghVc2VyUm9sZRIZChVVU0VSX1JPTEVfVU5TUEVDSUZJRUQQABISCg5VU0VSX1JPTEVfVVNFUhABEhMKD1VTRVJfUk9MRV9BRE1JThACQi1aK2V4YW1wbGUuY29tL3VzZXItc2VydmljZS9nZW4vdXNlci92MTt1c2VydjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChJ1c2VyL3YxL3VzZXIucHJvdG8SB3VzZXIudjEi5gUKBFVzZXISFAoCaWQYASABKAlCCLpIBXIDKIABEhcKBWVtYWlsGAIgASgJQgi6SAVyAyjAAhIWCgRuYW1lGAMgASgJQgi6SAVyAyiABBIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgRyb2xlGAUgASgOMhEudXNlci52MS5Vc2VyUm9sZUIIukgFggECEAESLgoKdXBkYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoEZXRhZxgHIAEoCUIHukgEcgIoQBI9Cgh1c2VybmFtZRgIIAEoCUIrukgo2AEBciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsMzF9JBIcCgNhZ2UYCSABKAVCCrpIBxoFGJYBKABIAYgBARItCgZzdGF0dXMYCiABKA4yEy51c2VyLnYxLlVzZXJTdGF0dXNCCLpIBYIBAhABEiwKBHRhZ3MYCyADKAlCHrpIG5IBGBAyGAEiEnIQIAEoQDIKXlteXHgwMF0qJBJxCghtZXRhZGF0YRgMIAMoCzIbLnVzZXIudjEuVXNlci5NZXRhZGF0YUVudHJ5QkK6SD+aATwQMiIlciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JCoRcg8ogAQyCl5bXlx4MDBdKiQSLAoFcGhvbmUYDSABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEi8KCHNsYWNrX2lkGA4gASgJQhu6SBhyFjIUXltVV11bQS1aMC05XXsyLDIwfSRIABIlCgdwcm9maWxlGA8gASgLMhQudXNlci52MS5Vc2VyUHJvZmlsZRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHY29udGFjdEIGCgRfYWdlInAKC1VzZXJQcm9maWxlEiIKA2JpbxgBIAEoCUIVukgSchAogIABMgpeW15ceDAwXSokEj0KCmF2YXRhcl91cmwYAiABKAlCKbpIJtgBAXIhKIAQMhleW0hoXVtUdF1bVHRdW1BwXVtTc10/Oi8viAEBKlwKClVzZXJTdGF0dXMSGwoXVVNFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJVU0VSX1NUQVRVU19BQ1RJVkUQARIZChVVU0VSX1NUQVRVU19TVVNQRU5ERUQQAipOCghVc2VyUm9sZRIZChVVU0VSX1JPTEVfVU5TUEVDSUZJRUQQABISCg5VU0VSX1JPTEVfVVNFUhABEhMKD1VTRVJfUk9MRV9BRE1JThACQi1aK2V4YW1wbGUuY29tL3VzZXItc2VydmljZS9nZW4vdXNlci92MTt1c2VydjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * User is a person who has an account.
@@ -54,7 +54,8 @@ export type User = Message<"user.v1.User"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * States what the user may do. USER_ROLE_USER for every user that is created without a role. Only an admin sets another.
+   * Holds the user's role, for whoever issues tokens: what a caller may do, the role in the token decides. USER_ROLE_USER for
+   * every user that is created without a role. Only an admin sets another.
    *
    * @generated from field: user.v1.UserRole role = 5;
    */
@@ -91,7 +92,7 @@ export type User = Message<"user.v1.User"> & {
   age?: number | undefined;
 
   /**
-   * States whether the user may call. USER_STATUS_ACTIVE for every user that is created without a status. Only an admin
+   * States whether the user may call, whatever their token says. USER_STATUS_ACTIVE for every user that is created without a status. Only an admin
    * sets another.
    *
    * @generated from field: user.v1.UserStatus status = 10;
@@ -99,7 +100,7 @@ export type User = Message<"user.v1.User"> & {
   status: UserStatus;
 
   /**
-   * Holds labels: at most 50, none of them twice, each of 1 to 64 bytes. The order is kept.
+   * Holds labels: at most 50, none of them twice, each of 1 to 64 bytes, without U+0000. The order is kept.
    *
    * @generated from field: repeated string tags = 11;
    */
@@ -107,7 +108,7 @@ export type User = Message<"user.v1.User"> & {
 
   /**
    * Holds facts for programs: at most 50. A key has 1 to 64 letters, digits, and `_.-`, the first one a letter or digit; a
-   * value has at most 512 bytes.
+   * value has at most 512 bytes, without U+0000.
    *
    * @generated from field: map<string, string> metadata = 12;
    */
@@ -158,7 +159,7 @@ export const UserSchema: GenMessage<User> = /*@__PURE__*/
  */
 export type UserProfile = Message<"user.v1.UserProfile"> & {
   /**
-   * Holds a text about the user: at most 16384 bytes.
+   * Holds a text about the user: at most 16384 bytes, without U+0000.
    *
    * @generated from field: string bio = 1;
    */
@@ -200,7 +201,7 @@ export const UserStatus = {
   ACTIVE: 1,
 
   /**
-   * May not call: fails with PERMISSION_DENIED.
+   * May not call: every new call fails with PERMISSION_DENIED. Calls that are open go on.
    *
    * @generated from enum value: USER_STATUS_SUSPENDED = 2;
    */

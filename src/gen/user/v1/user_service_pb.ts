@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file user/v1/user_service.proto.
  */
 export const file_user_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSIoCg5HZXRVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAASIuCg9HZXRVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI3ChRCYXRjaEdldFVzZXJzUmVxdWVzdBIfCgNpZHMYASADKAlCErpID5IBDBDoByIHcgUgASiAASJKChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHAoFdXNlcnMYASADKAsyDS51c2VyLnYxLlVzZXISEwoLbWlzc2luZ19pZHMYAiADKAkiYAoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgSEgoKc3RyZWFtX2FsbBgDIAEoCCJQChRMaXN0VXNlcnNQYWdlUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgiTgoVTGlzdFVzZXJzUGFnZVJlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKKBQoRQ3JlYXRlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFIAEowAISGAoEbmFtZRgCIAEoCUIKukgHcgUgASiABBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABARIpCgRyb2xlGAQgASgOMhEudXNlci52MS5Vc2VyUm9sZUIIukgFggECEAESPQoIdXNlcm5hbWUYBSABKAlCK7pIKNgBAXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXXswLDMxfSQSHAoDYWdlGAYgASgFQgq6SAcaBRiWASgASAGIAQESLQoGc3RhdHVzGAcgASgOMhMudXNlci52MS5Vc2VyU3RhdHVzQgi6SAWCAQIQARIgCgR0YWdzGAggAygJQhK6SA+SAQwQMhgBIgZyBCABKEAScgoIbWV0YWRhdGEYCSADKAsyKC51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCNrpIM5oBMBAyIiVyIzIhXltBLVphLXowLTldW0EtWmEtejAtOV8uLV17MCw2M30kKgVyAyiABBIsCgVwaG9uZRgKIAEoCUIbukgYchYyFF5cK1sxLTldWzAtOV17NiwxNH0kSAASLwoIc2xhY2tfaWQYCyABKAlCG7pIGHIWMhReW1VXXVtBLVowLTldezIsMjB9JEgAEiUKB3Byb2ZpbGUYDCABKAsyFC51c2VyLnYxLlVzZXJQcm9maWxlGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdjb250YWN0QgYKBF9hZ2VSCHBhc3N3b3JkIjEKEkNyZWF0ZVVzZXJSZXNwb25zZRIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyIj4KE0NyZWF0ZVVzZXJzUmVzcG9uc2USEAoIdXNlcl9pZHMYASADKAkSFQoNY3JlYXRlZF9jb3VudBgCIAEoBSJpChFVcGRhdGVVc2VyUmVxdWVzdBIjCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjEKElVwZGF0ZVVzZXJSZXNwb25zZRIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyIkIKEURlbGV0ZVVzZXJSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBSABKIABEhUKBGV0YWcYAiABKAlCB7pIBHICKEAiJQoSRGVsZXRlVXNlclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgiaAoLQ2hhdE1lc3NhZ2USGQoHdXNlcl9pZBgBIAEoCUIIukgFcgMogAESDwoHbWVzc2FnZRgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMp8GCgtVc2VyU2VydmljZRJPCgdHZXRVc2VyEhcudXNlci52MS5HZXRVc2VyUmVxdWVzdBoYLnVzZXIudjEuR2V0VXNlclJlc3BvbnNlIhGQAgGauBgKCAIaAggFIgIIPBJhCg1CYXRjaEdldFVzZXJzEh0udXNlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBoeLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIhGQAgGauBgKCAIaAggFIgIIPBJLCglMaXN0VXNlcnMSGS51c2VyLnYxLkxpc3RVc2Vyc1JlcXVlc3QaDS51c2VyLnYxLlVzZXIiEpACAZq4GAsIBBoCCDwiAwjYBDABEmEKDUxpc3RVc2Vyc1BhZ2USHS51c2VyLnYxLkxpc3RVc2Vyc1BhZ2VSZXF1ZXN0Gh4udXNlci52MS5MaXN0VXNlcnNQYWdlUmVzcG9uc2UiEZACAZq4GAoIBBoCCAoiAgg8ElUKCkNyZWF0ZVVzZXISGi51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5DcmVhdGVVc2VyUmVzcG9uc2UiDpq4GAoIBBoCCAUiAgg8EloKC0NyZWF0ZVVzZXJzEhoudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdBocLnVzZXIudjEuQ3JlYXRlVXNlcnNSZXNwb25zZSIPmrgYCwgEGgIIPCIDCNgEKAESXgoKVXBkYXRlVXNlchIaLnVzZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaGy51c2VyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIXmrgYEwgDEgd1c2VyLmlkGgIIBSICCDwSWQoKRGVsZXRlVXNlchIaLnVzZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaGy51c2VyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSISmrgYDggDEgJpZBoCCAUiAgg8Ej4KBENoYXQSFC51c2VyLnYxLkNoYXRNZXNzYWdlGhQudXNlci52MS5DaGF0TWVzc2FnZSIGmrgYAggCKAEwAUItWitleGFtcGxlLmNvbS91c2VyLXNlcnZpY2UvZ2VuL3VzZXIvdjE7dXNlcnYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_policy_v1_policy, file_user_v1_user]);
+  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSIoCg5HZXRVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAASIuCg9HZXRVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI3ChRCYXRjaEdldFVzZXJzUmVxdWVzdBIfCgNpZHMYASADKAlCErpID5IBDBDoByIHcgUgASiAASJKChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHAoFdXNlcnMYASADKAsyDS51c2VyLnYxLlVzZXISEwoLbWlzc2luZ19pZHMYAiADKAkiYAoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgSEgoKc3RyZWFtX2FsbBgDIAEoCCJQChRMaXN0VXNlcnNQYWdlUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgiTgoVTGlzdFVzZXJzUGFnZVJlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKiBQoRQ3JlYXRlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFIAEowAISGAoEbmFtZRgCIAEoCUIKukgHcgUgASiABBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABARIpCgRyb2xlGAQgASgOMhEudXNlci52MS5Vc2VyUm9sZUIIukgFggECEAESPQoIdXNlcm5hbWUYBSABKAlCK7pIKNgBAXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXXswLDMxfSQSHAoDYWdlGAYgASgFQgq6SAcaBRiWASgASAGIAQESLQoGc3RhdHVzGAcgASgOMhMudXNlci52MS5Vc2VyU3RhdHVzQgi6SAWCAQIQARIsCgR0YWdzGAggAygJQh66SBuSARgQMhgBIhJyECABKEAyCl5bXlx4MDBdKiQSfgoIbWV0YWRhdGEYCSADKAsyKC51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0Lk1ldGFkYXRhRW50cnlCQrpIP5oBPBAyIiVyIzIhXltBLVphLXowLTldW0EtWmEtejAtOV8uLV17MCw2M30kKhFyDyiABDIKXlteXHgwMF0qJBIsCgVwaG9uZRgKIAEoCUIbukgYchYyFF5cK1sxLTldWzAtOV17NiwxNH0kSAASLwoIc2xhY2tfaWQYCyABKAlCG7pIGHIWMhReW1VXXVtBLVowLTldezIsMjB9JEgAEiUKB3Byb2ZpbGUYDCABKAsyFC51c2VyLnYxLlVzZXJQcm9maWxlGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdjb250YWN0QgYKBF9hZ2VSCHBhc3N3b3JkIjEKEkNyZWF0ZVVzZXJSZXNwb25zZRIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyIj4KE0NyZWF0ZVVzZXJzUmVzcG9uc2USEAoIdXNlcl9pZHMYASADKAkSFQoNY3JlYXRlZF9jb3VudBgCIAEoBSJpChFVcGRhdGVVc2VyUmVxdWVzdBIjCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyQga6SAPIAQESLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIjEKElVwZGF0ZVVzZXJSZXNwb25zZRIbCgR1c2VyGAEgASgLMg0udXNlci52MS5Vc2VyIkIKEURlbGV0ZVVzZXJSZXF1ZXN0EhYKAmlkGAEgASgJQgq6SAdyBSABKIABEhUKBGV0YWcYAiABKAlCB7pIBHICKEAiJQoSRGVsZXRlVXNlclJlc3BvbnNlEg8KB3N1Y2Nlc3MYASABKAgiaAoLQ2hhdE1lc3NhZ2USGQoHdXNlcl9pZBgBIAEoCUIIukgFcgMogAESDwoHbWVzc2FnZRgCIAEoCRItCgl0aW1lc3RhbXAYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMp8GCgtVc2VyU2VydmljZRJPCgdHZXRVc2VyEhcudXNlci52MS5HZXRVc2VyUmVxdWVzdBoYLnVzZXIudjEuR2V0VXNlclJlc3BvbnNlIhGQAgGauBgKCAIaAggFIgIIPBJhCg1CYXRjaEdldFVzZXJzEh0udXNlci52MS5CYXRjaEdldFVzZXJzUmVxdWVzdBoeLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1Jlc3BvbnNlIhGQAgGauBgKCAIaAggFIgIIPBJLCglMaXN0VXNlcnMSGS51c2VyLnYxLkxpc3RVc2Vyc1JlcXVlc3QaDS51c2VyLnYxLlVzZXIiEpACAZq4GAsIBBoCCDwiAwjYBDABEmEKDUxpc3RVc2Vyc1BhZ2USHS51c2VyLnYxLkxpc3RVc2Vyc1BhZ2VSZXF1ZXN0Gh4udXNlci52MS5MaXN0VXNlcnNQYWdlUmVzcG9uc2UiEZACAZq4GAoIBBoCCAoiAgg8ElUKCkNyZWF0ZVVzZXISGi51c2VyLnYxLkNyZWF0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5DcmVhdGVVc2VyUmVzcG9uc2UiDpq4GAoIBBoCCAUiAgg8EloKC0NyZWF0ZVVzZXJzEhoudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdBocLnVzZXIudjEuQ3JlYXRlVXNlcnNSZXNwb25zZSIPmrgYCwgEGgIIPCIDCNgEKAESXgoKVXBkYXRlVXNlchIaLnVzZXIudjEuVXBkYXRlVXNlclJlcXVlc3QaGy51c2VyLnYxLlVwZGF0ZVVzZXJSZXNwb25zZSIXmrgYEwgDEgd1c2VyLmlkGgIIBSICCDwSWQoKRGVsZXRlVXNlchIaLnVzZXIudjEuRGVsZXRlVXNlclJlcXVlc3QaGy51c2VyLnYxLkRlbGV0ZVVzZXJSZXNwb25zZSISmrgYDggDEgJpZBoCCAUiAgg8Ej4KBENoYXQSFC51c2VyLnYxLkNoYXRNZXNzYWdlGhQudXNlci52MS5DaGF0TWVzc2FnZSIGmrgYAggCKAEwAUItWitleGFtcGxlLmNvbS91c2VyLXNlcnZpY2UvZ2VuL3VzZXIvdjE7dXNlcnYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_policy_v1_policy, file_user_v1_user]);
 
 /**
  * GetUserRequest names the user to get.
@@ -132,7 +132,7 @@ export type ListUsersRequest = Message<"user.v1.ListUsersRequest"> & {
   pageToken: string;
 
   /**
-   * Asks for all users from there on, in one stream, whatever the page size. Users who are created or deleted meanwhile may
+   * Asks for all users from there on, in one stream; `page_size` has no effect then. Users who are created or deleted meanwhile may
    * be in it or not; every other user is in it once.
    *
    * @generated from field: bool stream_all = 3;
@@ -262,7 +262,7 @@ export type CreateUserRequest = Message<"user.v1.CreateUserRequest"> & {
   status: UserStatus;
 
   /**
-   * Holds labels: at most 50, none of them twice, each of 1 to 64 bytes. The order is kept.
+   * Holds labels: at most 50, none of them twice, each of 1 to 64 bytes, without U+0000. The order is kept.
    *
    * @generated from field: repeated string tags = 8;
    */
@@ -270,7 +270,7 @@ export type CreateUserRequest = Message<"user.v1.CreateUserRequest"> & {
 
   /**
    * Holds facts for programs: at most 50. A key has 1 to 64 letters, digits, and `_.-`, the first one a letter or digit; a
-   * value has at most 512 bytes.
+   * value has at most 512 bytes, without U+0000.
    *
    * @generated from field: map<string, string> metadata = 9;
    */
@@ -349,7 +349,7 @@ export type CreateUsersResponse = Message<"user.v1.CreateUsersResponse"> & {
   userIds: string[];
 
   /**
-   * Holds the number of users created, which is the number of request messages. A stream that is sent again with the same
+   * Holds the number of `user_ids`, which is the number of request messages. A stream that is sent again with the same
    * `request_id`s gets the same answer, whichever of its users that call created.
    *
    * @generated from field: int32 created_count = 2;
@@ -378,8 +378,8 @@ export type UpdateUserRequest = Message<"user.v1.UpdateUserRequest"> & {
   user?: User | undefined;
 
   /**
-   * Names the fields to change, by their paths in User, such as `profile.bio`. Empty means every field that is
-   * set in `user`, `*` alone means all fields that are not output only, where an unspecified role or status stays as it is.
+   * Names the fields to change, by their paths in User, such as `profile.bio`. Empty means every field of
+   * `user` that is not empty, `*` alone means all fields that are not output only, where an unspecified role or status stays as it is.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -503,8 +503,8 @@ export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
  *
  * Every error of these methods carries google.rpc.Status details: an ErrorInfo whose domain is `user.v1` and whose reason is
  * stable, and BadRequest or ResourceInfo where they help. Request messages that break a rule stated here fail with
- * INVALID_ARGUMENT and a BadRequest that lists the violations in the message: all those of length and range, or, where
- * there are none, all others.
+ * INVALID_ARGUMENT and a BadRequest that lists the violations in the message: all those that its shape shows (lengths, ranges,
+ * patterns), or, where there are none, all others.
  *
  * Send `x-request-id` (1 to 128 letters, digits, and `-_.:`) to find a call in the logs: the response metadata carries it
  * back. A call without one gets a new one, which every failure names in its trailing metadata.
@@ -524,7 +524,8 @@ export const UserService: GenService<{
   },
   /**
    * Gets up to 1000 users at once (AIP-231), in the order of the ids. Ids that are no user's are listed apart, and are no
-   * error.
+   * error. Fails with RESOURCE_EXHAUSTED if the users may not fit into the 4 MiB that clients receive by default; ask for
+   * fewer then.
    *
    * @generated from rpc user.v1.UserService.BatchGetUsers
    */
@@ -549,7 +550,8 @@ export const UserService: GenService<{
   },
   /**
    * Lists one page of users (AIP-158), oldest first: what ListUsers streams, for clients that cannot read trailing metadata.
-   * Page tokens of either method continue the other's pages.
+   * Page tokens of either method continue the other's pages. A page is shorter than asked for if more users may not fit into
+   * the 4 MiB that clients receive by default.
    *
    * @generated from rpc user.v1.UserService.ListUsersPage
    */
@@ -598,7 +600,7 @@ export const UserService: GenService<{
   /**
    * Changes the fields of a user that the update mask names (AIP-134).
    *
-   * An empty mask means every field that is set in the request, `*` means that the request replaces the user. Fails with
+   * An empty mask means every field of the request that is not empty, `*` means that the request replaces the user. Fails with
    * INVALID_ARGUMENT for a path that does not exist or that is output only. A user that comes out as it was is not changed:
    * `etag` and `updated_at` stay.
    *
@@ -614,7 +616,8 @@ export const UserService: GenService<{
     output: typeof UpdateUserResponseSchema;
   },
   /**
-   * Deletes a user and everything personal that is known of them, at once and for good.
+   * Deletes a user and everything personal that is known of them, at once and for good. Tokens are not the service's to
+   * take back: those of the user stay valid until they expire.
    *
    * Fails with NOT_FOUND if there is no such user, also if it has been deleted before, and with ABORTED if the request
    * holds an `etag` and the user has another.
