@@ -1,6 +1,7 @@
 import { RequestIdReusedError, TakenError, UserNotFoundError } from "../domain/errors.ts";
-import { draftUser, fieldsOf, type User, type UserDraft } from "../domain/user.ts";
+import { draftUser, toUser, type User, type UserDraft } from "../domain/user.ts";
 import { newUserId } from "../domain/user-id.ts";
+import { Claims } from "./claims.ts";
 import { KnownRequests, requestKey } from "./known-requests.ts";
 import type { Cancellable, CreationRequest, NewUser, UserRepository } from "./user-repository.ts";
 
@@ -33,16 +34,16 @@ export class MemoryUserRepository implements UserRepository {
 
   async create(users: readonly NewUser[], scope: Cancellable): Promise<User[]> {
     scope.signal.throwIfAborted();
-    const plan = this.#plan(users);
-    // Nothing waits in between, but the port promises the last word to the signal.
-    scope.signal.throwIfAborted();
-    const now = Date.now();
-    const created: User[] = [];
-    for (const step of plan) {
-      if (typeof step === "number") created.push(created[step] as User);
-      else created.push("emailKey" in step ? this.#insert(step, now) : step);
+    const claims = new Claims(this.#emailKeys, this.#usernameKeys);
+    try {
+      const plan = this.#plan(users, claims);
+      // Nothing waits in between, but the port promises the last word to the signal.
+      scope.signal.throwIfAborted();
+      return this.#carryOut(plan);
+    } catch (error) {
+      claims.release();
+      throw error;
     }
-    return created;
   }
 
   async update(id: string, change: (user: User) => UserDraft | undefined, scope: Cancellable): Promise<User> {
@@ -57,8 +58,9 @@ export class MemoryUserRepository implements UserRepository {
     scope.signal.throwIfAborted();
 
     this.#freeKeys(user);
+    new Claims(this.#emailKeys, this.#usernameKeys).claim(draft);
     const { createdAt } = user;
-    const changed = { id, createdAt, updatedAt: Math.max(Date.now(), createdAt), ...this.#keep(draft) };
+    const changed = this.#stamp(draft, id, createdAt, Math.max(Date.now(), createdAt));
     this.#byId.set(id, changed);
     this.#ordered[this.#firstAfter(id) - 1] = changed;
     return changed;
@@ -82,12 +84,10 @@ export class MemoryUserRepository implements UserRepository {
   }
 
   /** For each new user: what to create, a user who exists, or the position of the same request earlier in the batch. */
-  #plan(users: readonly NewUser[]): (NewUser | User | number)[] {
-    const emailKeys = new Set<string>();
-    const usernameKeys = new Set<string>();
+  #plan(users: readonly NewUser[], claims: Claims): (NewUser | User | number)[] {
     const requests = new Map<string, number>();
     return users.map((user, index) => {
-      const { emailKey, usernameKey, request } = user;
+      const { request } = user;
       const known = request && this.#userOf(request, index);
       if (known !== undefined) return known;
       const earlier = request && requests.get(requestKey(request));
@@ -95,16 +95,20 @@ export class MemoryUserRepository implements UserRepository {
         if (users[earlier]?.request?.fingerprint !== request?.fingerprint) throw new RequestIdReusedError(index);
         return earlier;
       }
-
-      if (this.#emailKeys.has(emailKey) || emailKeys.has(emailKey)) throw new TakenError("email", index);
-      emailKeys.add(emailKey);
-      if (usernameKey !== undefined) {
-        if (this.#hasUsername(usernameKey) || usernameKeys.has(usernameKey)) throw new TakenError("username", index);
-        usernameKeys.add(usernameKey);
-      }
+      claims.claim(user, index);
       if (request !== undefined) requests.set(requestKey(request), index);
       return user;
     });
+  }
+
+  #carryOut(plan: readonly (NewUser | User | number)[]): User[] {
+    const now = Date.now();
+    const users: User[] = [];
+    for (const step of plan) {
+      if (typeof step === "number") users.push(users[step] as User);
+      else users.push("emailKey" in step ? this.#insert(step, now) : step);
+    }
+    return users;
   }
 
   /** The user whom a request has created; undefined if the request is not known. */
@@ -116,19 +120,17 @@ export class MemoryUserRepository implements UserRepository {
   }
 
   #insert(draft: NewUser, now: number): User {
-    const user: User = { id: newUserId(), createdAt: now, updatedAt: now, ...this.#keep(draft) };
+    const user = this.#stamp(draft, newUserId(), now, now);
     this.#byId.set(user.id, user);
     this.#ordered.push(user);
     if (draft.request !== undefined) this.#requests.add(draft.request, user.id);
     return user;
   }
 
-  /** Takes the keys of a draft, and returns its fields with a revision. */
-  #keep(draft: UserDraft): Pick<User, "revision"> & ReturnType<typeof fieldsOf> {
-    this.#emailKeys.add(draft.emailKey);
-    if (draft.usernameKey !== undefined) this.#usernameKeys.add(draft.usernameKey);
+  /** The user that a draft becomes, with the next revision. */
+  #stamp(draft: UserDraft, id: string, createdAt: number, updatedAt: number): User {
     this.#revision++;
-    return { revision: this.#revision, ...fieldsOf(draft) };
+    return toUser(draft, { id, createdAt, updatedAt, revision: this.#revision });
   }
 
   #freeKeys(user: User): void {

@@ -13,23 +13,21 @@ import type { CreateUserRequest } from "../gen/user/v1/user_service_pb.ts";
 
 /** The fields of the user whom a request describes. */
 export function fieldsOfNewUser(request: CreateUserRequest): UserFields {
-  return {
-    ...fieldsOfMessage(request),
-    role: toRole(request.role) ?? BLANK_USER.role,
-    status: toStatus(request.status) ?? BLANK_USER.status,
-  };
+  return fieldsOfMessage(request, BLANK_USER);
 }
 
-/** The fields that a message states, but for role and status, which have to be asked for. */
-export function fieldsOfMessage(message: CreateUserRequest | UserMessage): Omit<UserFields, "role" | "status"> {
+/** The fields that a message states, with the role and the status of `otherwise` where it states none. */
+export function fieldsOfMessage(message: CreateUserRequest | UserMessage, otherwise: UserFields): UserFields {
   const { email, name, username, age, tags, metadata } = message;
   return {
     email,
     name,
+    role: toRole(message.role) ?? otherwise.role,
+    status: toStatus(message.status) ?? otherwise.status,
     username: username === "" ? undefined : username,
     age,
-    tags: [...tags],
-    metadata: Object.entries(metadata).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+    tags: tags.length === 0 ? BLANK_USER.tags : [...tags],
+    metadata: toPairs(metadata),
     contact: toContact(message.contact),
     profile: toProfile(message.profile),
   };
@@ -67,6 +65,11 @@ export function toStatus(status: Status): UserStatus | undefined {
 export function toProfile(profile: Partial<Profile> | undefined): Profile | undefined {
   const { bio = "", avatarUrl = "" } = profile ?? {};
   return bio === "" && avatarUrl === "" ? undefined : { bio, avatarUrl };
+}
+
+function toPairs(metadata: Readonly<Record<string, string>>): UserFields["metadata"] {
+  const pairs = Object.entries(metadata);
+  return pairs.length === 0 ? BLANK_USER.metadata : pairs.toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function toContact(contact: UserMessage["contact"]): Contact | undefined {

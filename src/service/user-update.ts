@@ -54,7 +54,9 @@ const SAMPLE: UserFields = { ...BLANK_USER, email: "sample@example.com", name: "
  * @throws InvalidInputError naming every path that does not exist or is output only, and every value that is wrong.
  */
 export function readUpdate(message: UserMessage, mask: readonly string[]): UserUpdate {
-  const update = isEverything(mask) ? replacement(message) : changes(message, mask);
+  const update = isEverything(mask)
+    ? (current: UserFields) => fieldsOfMessage(message, current)
+    : changes(message, mask);
   const violations = [...faultsOfMask(mask), ...unstated(message, mask), ...faultsOf(update(SAMPLE))];
   if (violations.length > 0) throw new InvalidInputError(violations);
   return update;
@@ -62,16 +64,6 @@ export function readUpdate(message: UserMessage, mask: readonly string[]): UserU
 
 function isEverything(mask: readonly string[]): boolean {
   return mask.length === 1 && mask[0] === "*";
-}
-
-function replacement(message: UserMessage): UserUpdate {
-  const role = toRole(message.role);
-  const status = toStatus(message.status);
-  return (current) => ({
-    ...fieldsOfMessage(message),
-    role: role ?? current.role,
-    status: status ?? current.status,
-  });
 }
 
 function changes(message: UserMessage, mask: readonly string[]): UserUpdate {
@@ -120,7 +112,7 @@ function faultsOf(fields: UserFields): readonly Violation[] {
 }
 
 function only(name: "username" | "age" | "tags" | "metadata" | "profile"): MaskedPath["apply"] {
-  return (message) => ({ [name]: fieldsOfMessage(message)[name] });
+  return (message, current) => ({ [name]: fieldsOfMessage(message, current)[name] });
 }
 
 /** A path of the oneof: what is not stated there is taken away if it is there. */

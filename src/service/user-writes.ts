@@ -55,12 +55,20 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
     const users: NewUser[] = [];
     for await (const request of requests) {
       if (users.length === maxUsersPerCall) throw new TooManyUsersError(maxUsersPerCall);
-      users.push(within(`messages[${users.length}]`, () => toNewUser(request, caller)));
+      users.push(toNumberedUser(request, caller, users.length));
     }
     if (users.length === 0) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
     const created = await repository.create(users, context);
     const userIds = created.map(({ id }) => id);
     return create(CreateUsersResponseSchema, { userIds, createdCount: userIds.length });
+  }
+
+  function toNumberedUser(request: CreateUserRequest, caller: Principal, index: number): NewUser {
+    try {
+      return toNewUser(request, caller);
+    } catch (error) {
+      throw error instanceof InvalidInputError ? error.in(`messages[${index}]`) : error;
+    }
   }
 
   function toNewUser(request: CreateUserRequest, caller: Principal): NewUser {
@@ -99,14 +107,6 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
 /** An empty etag demands nothing. */
 function requireEtag(user: User, etag: string): void {
   if (etag !== "" && etag !== etagOf(user)) throw new EtagMismatchError(user.id);
-}
-
-function within<T>(part: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw error instanceof InvalidInputError ? error.in(part) : error;
-  }
 }
 
 /** Tells an error of the only one of a batch without its number. */

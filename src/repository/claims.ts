@@ -1,0 +1,41 @@
+import { TakenError } from "../domain/errors.ts";
+import type { UserDraft } from "../domain/user.ts";
+
+/** Takes what only one user may have, for a batch of drafts, and gives all of it back if the batch fails. */
+export class Claims {
+  readonly #emailKeys: Set<string>;
+  readonly #usernameKeys: Set<string>;
+  readonly #claimedEmailKeys: string[] = [];
+  readonly #claimedUsernameKeys: string[] = [];
+
+  /** Takes from these keys, which belong to users. */
+  constructor(emailKeys: Set<string>, usernameKeys: Set<string>) {
+    this.#emailKeys = emailKeys;
+    this.#usernameKeys = usernameKeys;
+  }
+
+  /**
+   * Takes the keys of a draft.
+   *
+   * @throws TakenError with the index, if one of them is taken.
+   */
+  claim({ emailKey, usernameKey }: UserDraft, index?: number): void {
+    if (!add(this.#emailKeys, emailKey)) throw new TakenError("email", index);
+    this.#claimedEmailKeys.push(emailKey);
+    if (usernameKey === undefined) return;
+    if (!add(this.#usernameKeys, usernameKey)) throw new TakenError("username", index);
+    this.#claimedUsernameKeys.push(usernameKey);
+  }
+
+  /** Gives back what has been claimed. */
+  release(): void {
+    for (const key of this.#claimedEmailKeys) this.#emailKeys.delete(key);
+    for (const key of this.#claimedUsernameKeys) this.#usernameKeys.delete(key);
+  }
+}
+
+/** Adds a key, and says whether it was new, with one look at the set. */
+function add(keys: Set<string>, key: string): boolean {
+  const before = keys.size;
+  return keys.add(key).size > before;
+}
