@@ -57,12 +57,14 @@ export const SETTINGS = {
   JWT_ISSUER: { about: "Issuer (iss) that tokens must have", allowed: "any text", schema: z.string() },
   JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
   PAGE_TOKEN_KEY: {
-    about: "Key that authenticates page tokens, the same for all replicas; made anew at each start if absent",
+    about:
+      "Key of page tokens and of what is kept of creation requests, the same for all replicas; made anew at each start if absent",
     ...SECRET,
   },
+  // The ids of more than 100 000 users would not fit into the 4 MiB that clients receive by default.
   MAX_USERS_PER_CALL: {
     about: "How many users one CreateUsers call may create",
-    ...wholeNumber(1, 1_000_000),
+    ...wholeNumber(1, 100_000),
     fallback: "10000",
   },
   LOG_LEVEL: {

@@ -109,7 +109,7 @@ describe("parseConfig", () => {
     ],
     ["AUTH", ["JWT", "off", "none "], "jwt, none"],
     ["ALLOW_INSECURE", ["yes", "1", "on", "TRUE", "False"], "true or false"],
-    ["MAX_USERS_PER_CALL", ["0", "1000001", "-5", "many"], "a whole number from 1 to 1000000"],
+    ["MAX_USERS_PER_CALL", ["0", "100001", "-5", "many"], "a whole number from 1 to 100000"],
     ["LOG_LEVEL", ["verbose", "INFO"], "trace, debug, info, warn, error, fatal, silent"],
     ["LOG_FORMAT", ["xml"], "json, pretty"],
     [
@@ -157,7 +157,7 @@ describe("parseConfig", () => {
       'ALLOW_INSECURE="maybe": must be true or false',
       "JWT_SECRET: must be at least 32 bytes",
       `PAGE_TOKEN_KEY_FILE="${join(folder, "missing")}": must be a readable file (ENOENT)`,
-      'MAX_USERS_PER_CALL="0": must be a whole number from 1 to 1000000',
+      'MAX_USERS_PER_CALL="0": must be a whole number from 1 to 100000',
       'LOG_LEVEL="loud": must be trace, debug, info, warn, error, fatal, silent',
       'LOG_FORMAT="xml": must be json, pretty',
       'SHUTDOWN_DELAY="soon": must be a whole number with the unit ms, s or m, up to 60m',

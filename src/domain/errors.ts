@@ -76,6 +76,17 @@ export class RequestIdReusedError extends Error {
   }
 }
 
+/** The users that one call is to create take too much memory together. */
+export class UsersTooLargeError extends Error {
+  override readonly name = "UsersTooLargeError";
+  readonly limitBytes: number;
+
+  constructor(limitBytes: number) {
+    super("too much data in one call");
+    this.limitBytes = limitBytes;
+  }
+}
+
 /** What was asked for may be larger than clients receive. */
 export class ResponseTooLargeError extends Error {
   override readonly name = "ResponseTooLargeError";

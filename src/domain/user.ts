@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { type EmailAddress, parseEmail } from "./email.ts";
 import { InvalidInputError, type Violation } from "./errors.ts";
 
-/** What a user may do. */
+/** The role that the tokens of a user should have. */
 export type UserRole = "user" | "admin";
 
 /** Whether a user may call. */

@@ -11,6 +11,7 @@ import {
   TakenError,
   TooManyUsersError,
   UserNotFoundError,
+  UsersTooLargeError,
   type Violation,
 } from "../domain/errors.ts";
 import { BadRequestSchema, ErrorInfoSchema, ResourceInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
@@ -40,6 +41,8 @@ interface Answer {
 const ERROR_DOMAIN = "user.v1";
 /** Trailing metadata that holds a serialised google.rpc.Status. */
 const DETAILS_KEY = "grpc-status-details-bin";
+/** Trailing metadata has to fit into the 8 KiB of headers that many clients receive. */
+const MAX_VIOLATIONS = 16;
 const USER_TYPE = "user.v1.User";
 
 /** The one place where errors become statuses. An error that no row knows is our fault, and says nothing. */
@@ -84,6 +87,12 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "RESPONSE_TOO_LARGE",
     message,
   })),
+  when(UsersTooLargeError, ({ limitBytes, message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "USERS_TOO_LARGE",
+    message: `${message}: at most ${limitBytes} bytes are allowed`,
+    facts: { limit_bytes: String(limitBytes) },
+  })),
   when(IncompleteStreamError, ({ message }) => ({ code: status.DATA_LOSS, reason: "STREAM_INCOMPLETE", message })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
   when(PermissionDeniedError, ({ message }) => ({
@@ -106,11 +115,13 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
 ];
 
 function invalidRequest(violations: readonly Violation[]): Answer {
+  const told = violations.slice(0, MAX_VIOLATIONS).map((violation) => ({ ...violation }));
+  const more = violations.length > told.length ? `; and ${violations.length - told.length} more` : "";
   return {
     code: status.INVALID_ARGUMENT,
     reason: "INVALID_REQUEST",
-    message: `invalid request: ${violations.map(({ field, description }) => `${field} ${description}`).join("; ")}`,
-    details: [detail(BadRequestSchema, { fieldViolations: violations.map((violation) => ({ ...violation })) })],
+    message: `invalid request: ${told.map(({ field, description }) => `${field} ${description}`).join("; ")}${more}`,
+    details: [detail(BadRequestSchema, { fieldViolations: told })],
   };
 }
 

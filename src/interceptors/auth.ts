@@ -115,6 +115,8 @@ export function exceptSuspended(
   isSuspended: (userId: string) => boolean | Promise<boolean>,
 ): Authenticate {
   const admit = (principal: Principal): Principal | Promise<Principal> => {
+    // The name of a service may happen to be a user's id.
+    if (principal.role === "service") return principal;
     const suspended = isSuspended(principal.id);
     if (suspended === false) return principal;
     return Promise.resolve(suspended).then((is) => (is ? Promise.reject(new CallerSuspendedError()) : principal));

@@ -8,7 +8,7 @@ interface KnownRequest {
 
 /** The requests that have created users, for as long as they are to be known again. */
 export class KnownRequests {
-  /** In the order of creation, which is that of expiry. */
+  /** In the order of creation, which is that of expiry unless the clock is set. */
   readonly #requests = new Map<string, KnownRequest>();
 
   /** What is known of a request with this caller and id; undefined for a new one, and for one that has expired. */
@@ -24,6 +24,7 @@ export class KnownRequests {
       if (expiresAtMs > now) break;
       this.#requests.delete(key);
     }
+    this.#requests.delete(requestKey(request));
     this.#requests.set(requestKey(request), {
       fingerprint: request.fingerprint,
       userId,

@@ -5,6 +5,9 @@ import { Claims } from "./claims.ts";
 import { KnownRequests, requestKey } from "./known-requests.ts";
 import type { Cancellable, CreationRequest, NewUser, UserRepository } from "./user-repository.ts";
 
+/** What becomes of a new user: it is created, or is one who exists, or the same as one earlier in the batch. */
+type Step = { readonly create: NewUser } | { readonly known: User } | { readonly earlier: number };
+
 /** Keeps users in the memory of this process, for as long as it lives. No method waits, so none can be interrupted. */
 export class MemoryUserRepository implements UserRepository {
   readonly #byId = new Map<string, User>();
@@ -59,8 +62,7 @@ export class MemoryUserRepository implements UserRepository {
 
     this.#freeKeys(user);
     new Claims(this.#emailKeys, this.#usernameKeys).claim(draft);
-    const { createdAt } = user;
-    const changed = this.#stamp(draft, id, createdAt, Math.max(Date.now(), createdAt));
+    const changed = this.#stamp(draft, id, user.createdAt, Math.max(Date.now(), user.updatedAt));
     this.#byId.set(id, changed);
     this.#ordered[this.#firstAfter(id) - 1] = changed;
     return changed;
@@ -83,30 +85,29 @@ export class MemoryUserRepository implements UserRepository {
     return user;
   }
 
-  /** For each new user: what to create, a user who exists, or the position of the same request earlier in the batch. */
-  #plan(users: readonly NewUser[], claims: Claims): (NewUser | User | number)[] {
+  #plan(users: readonly NewUser[], claims: Claims): Step[] {
     const requests = new Map<string, number>();
     return users.map((user, index) => {
       const { request } = user;
       const known = request && this.#userOf(request, index);
-      if (known !== undefined) return known;
+      if (known !== undefined) return { known };
       const earlier = request && requests.get(requestKey(request));
       if (earlier !== undefined) {
         if (users[earlier]?.request?.fingerprint !== request?.fingerprint) throw new RequestIdReusedError(index);
-        return earlier;
+        return { earlier };
       }
       claims.claim(user, index);
       if (request !== undefined) requests.set(requestKey(request), index);
-      return user;
+      return { create: user };
     });
   }
 
-  #carryOut(plan: readonly (NewUser | User | number)[]): User[] {
+  #carryOut(plan: readonly Step[]): User[] {
     const now = Date.now();
     const users: User[] = [];
     for (const step of plan) {
-      if (typeof step === "number") users.push(users[step] as User);
-      else users.push("emailKey" in step ? this.#insert(step, now) : step);
+      if ("create" in step) users.push(this.#insert(step.create, now));
+      else users.push("known" in step ? step.known : (users[step.earlier] as User));
     }
     return users;
   }

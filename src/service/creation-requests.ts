@@ -13,7 +13,9 @@ export class CreationRequests {
 
   /** The request that a caller gave this id. */
   of(caller: string, requestId: string, draft: UserDraft): CreationRequest {
-    const fingerprint = this.#macOf(JSON.stringify(fieldsOf(draft))).toString("base64url");
-    return { caller, id: requestId.toLowerCase(), fingerprint };
+    const id = requestId.toLowerCase();
+    // With caller and id, so that it does not show that two requests have the same content.
+    const fingerprint = this.#macOf(JSON.stringify([caller, id, fieldsOf(draft)])).toString("base64url");
+    return { caller, id, fingerprint };
   }
 }

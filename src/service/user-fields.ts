@@ -1,4 +1,3 @@
-import { InvalidInputError } from "../domain/errors.ts";
 import {
   BLANK_USER,
   type Contact,
@@ -33,32 +32,26 @@ export function fieldsOfMessage(message: CreateUserRequest | UserMessage, otherw
   };
 }
 
+const ROLES: Readonly<Record<Role, UserRole | undefined>> = {
+  [Role.UNSPECIFIED]: undefined,
+  [Role.USER]: "user",
+  [Role.ADMIN]: "admin",
+};
+
+const STATUSES: Readonly<Record<Status, UserStatus | undefined>> = {
+  [Status.UNSPECIFIED]: undefined,
+  [Status.ACTIVE]: "active",
+  [Status.SUSPENDED]: "suspended",
+};
+
 /** The role that a message states; undefined where it states none. */
 export function toRole(role: Role): UserRole | undefined {
-  switch (role) {
-    case Role.USER:
-      return "user";
-    case Role.ADMIN:
-      return "admin";
-    case Role.UNSPECIFIED:
-      return undefined;
-    default:
-      throw unknownValue("role");
-  }
+  return ROLES[role];
 }
 
 /** The status that a message states; undefined where it states none. */
 export function toStatus(status: Status): UserStatus | undefined {
-  switch (status) {
-    case Status.ACTIVE:
-      return "active";
-    case Status.SUSPENDED:
-      return "suspended";
-    case Status.UNSPECIFIED:
-      return undefined;
-    default:
-      throw unknownValue("status");
-  }
+  return STATUSES[status];
 }
 
 /** A profile; undefined where all of it is empty. */
@@ -74,8 +67,4 @@ function toPairs(metadata: Readonly<Record<string, string>>): UserFields["metada
 
 function toContact(contact: UserMessage["contact"]): Contact | undefined {
   return contact.case === undefined ? undefined : { kind: contact.case, value: contact.value };
-}
-
-function unknownValue(field: string): InvalidInputError {
-  return new InvalidInputError([{ field, reason: "VALUE_UNKNOWN", description: "must be a value of the contract" }]);
 }

@@ -57,9 +57,18 @@ export function readUpdate(message: UserMessage, mask: readonly string[]): UserU
   const update = isEverything(mask)
     ? (current: UserFields) => fieldsOfMessage(message, current)
     : changes(message, mask);
-  const violations = [...faultsOfMask(mask), ...unstated(message, mask), ...faultsOf(update(SAMPLE))];
+  const violations = [
+    ...faultsOfId(message),
+    ...faultsOfMask(mask),
+    ...unstated(message, mask),
+    ...faultsOf(update(SAMPLE)),
+  ];
   if (violations.length > 0) throw new InvalidInputError(violations);
   return update;
+}
+
+function faultsOfId({ id }: UserMessage): Violation[] {
+  return id === "" ? [{ field: "user.id", reason: "ID_EMPTY", description: "must name the user" }] : [];
 }
 
 function isEverything(mask: readonly string[]): boolean {

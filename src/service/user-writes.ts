@@ -6,6 +6,7 @@ import {
   RequestIdReusedError,
   TakenError,
   TooManyUsersError,
+  UsersTooLargeError,
 } from "../domain/errors.ts";
 import type { Principal } from "../domain/principal.ts";
 import { BLANK_USER, draftUser, haveSameFields, type User } from "../domain/user.ts";
@@ -25,10 +26,14 @@ import {
 } from "../gen/user/v1/user_service_pb.ts";
 import type { NewUser, UserRepository } from "../repository/user-repository.ts";
 import type { CreationRequests } from "./creation-requests.ts";
+import { maxSizeOf } from "./message-size.ts";
 import { callerOf, permitChange } from "./permission.ts";
 import { fieldsOfNewUser } from "./user-fields.ts";
 import { etagOf, toUserMessage } from "./user-message.ts";
 import { readUpdate } from "./user-update.ts";
+
+/** What the users of one CreateUsers call may take, because they are in memory until the stream ends. */
+const MAX_BYTES_PER_CALL = 128 * 2 ** 20;
 
 /** What writing users takes. */
 export interface UserWriteParts {
@@ -53,9 +58,13 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
   ): Promise<CreateUsersResponse> {
     const caller = callerOf(context);
     const users: NewUser[] = [];
+    let bytes = 0;
     for await (const request of requests) {
       if (users.length === maxUsersPerCall) throw new TooManyUsersError(maxUsersPerCall);
-      users.push(toNumberedUser(request, caller, users.length));
+      const user = toNumberedUser(request, caller, users.length);
+      bytes += maxSizeOf(user);
+      if (bytes > MAX_BYTES_PER_CALL) throw new UsersTooLargeError(MAX_BYTES_PER_CALL);
+      users.push(user);
     }
     if (users.length === 0) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
     const created = await repository.create(users, context);
@@ -81,7 +90,7 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
 
   async function updateUser(request: UpdateUserRequest, context: HandlerContext): Promise<UpdateUserResponse> {
     const message = request.user;
-    if (message === undefined || message.id === "") throw invalid("user.id", "ID_EMPTY", "must name the user");
+    if (message === undefined) throw invalid("user", "USER_MISSING", "must be set");
     const update = readUpdate(message, request.updateMask?.paths ?? []);
     const change = (current: User) => {
       requireEtag(current, message.etag);

@@ -263,3 +263,16 @@ describe("causeOf", () => {
     expect(causeOf({ ...result })).toBe(cause);
   });
 });
+
+describe("toStatus of very many violations", () => {
+  it("tells the first of them, and how many more there are", () => {
+    const violations = Array.from({ length: 1000 }, (_, index) => ({
+      field: `ids[${index}]`,
+      reason: "R",
+      description: "must be",
+    }));
+    const { metadata, details } = toStatus(new InvalidInputError(violations));
+    expect(details).toMatch(/^invalid request: ids\[0\] must be; .*; ids\[15\] must be; and 984 more$/);
+    expect(Buffer.concat(metadata.get("grpc-status-details-bin") as Buffer[]).length).toBeLessThan(4096);
+  });
+});

@@ -18,8 +18,15 @@ describe("CreationRequests", () => {
 
   it("keeps callers apart, and takes ids for the same in any case", () => {
     const request = requests.of("root", ID.toUpperCase(), draft());
-    expect(request).toEqual({ ...requests.of("Root", ID, draft()), caller: "root" });
-    expect(request.id).toBe(ID);
+    expect(request).toEqual(requests.of("root", ID, draft()));
+    expect(request).toMatchObject({ caller: "root", id: ID });
+    expect(requests.of("Root", ID, draft())).toMatchObject({ caller: "Root", id: ID });
+  });
+
+  it("does not show that two requests have the same content", () => {
+    const { fingerprint } = requests.of("root", ID, draft());
+    expect(requests.of("Root", ID, draft()).fingerprint).not.toBe(fingerprint);
+    expect(requests.of("root", ID.replace(/.$/, "0"), draft()).fingerprint).not.toBe(fingerprint);
   });
 
   it("makes another fingerprint of every other content", () => {

@@ -222,7 +222,7 @@ export const UserStatusSchema: GenEnum<UserStatus> = /*@__PURE__*/
   enumDesc(file_user_v1_user, 0);
 
 /**
- * UserRole is what a user may do.
+ * UserRole is the role that the tokens of a user should have.
  *
  * @generated from enum user.v1.UserRole
  */
@@ -235,14 +235,14 @@ export const UserRole = {
   UNSPECIFIED: 0,
 
   /**
-   * May act for themselves.
+   * Should be admitted to act for themselves.
    *
    * @generated from enum value: USER_ROLE_USER = 1;
    */
   USER: 1,
 
   /**
-   * May act for every user.
+   * Should be admitted to act for every user.
    *
    * @generated from enum value: USER_ROLE_ADMIN = 2;
    */
@@ -250,7 +250,7 @@ export const UserRole = {
 } as const;
 
 /**
- * UserRole is what a user may do.
+ * UserRole is the role that the tokens of a user should have.
  *
  * @generated from enum user.v1.UserRole
  */

@@ -380,6 +380,7 @@ export type UpdateUserRequest = Message<"user.v1.UpdateUserRequest"> & {
   /**
    * Names the fields to change, by their paths in User, such as `profile.bio`. Empty means every field of
    * `user` that is not empty, `*` alone means all fields that are not output only, where an unspecified role or status stays as it is.
+   * To name `role` or `status` and leave it unspecified fails with INVALID_ARGUMENT.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -504,7 +505,7 @@ export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
  * Every error of these methods carries google.rpc.Status details: an ErrorInfo whose domain is `user.v1` and whose reason is
  * stable, and BadRequest or ResourceInfo where they help. Request messages that break a rule stated here fail with
  * INVALID_ARGUMENT and a BadRequest that lists the violations in the message: all those that its shape shows (lengths, ranges,
- * patterns), or, where there are none, all others.
+ * patterns), or, where there are none, all others; of more than 16 the first 16.
  *
  * Send `x-request-id` (1 to 128 letters, digits, and `-_.:`) to find a call in the logs: the response metadata carries it
  * back. A call without one gets a new one, which every failure names in its trailing metadata.
@@ -588,7 +589,7 @@ export const UserService: GenService<{
    * Violations name the message by its index in the stream, from zero, as in `messages[6].email`. Fails with
    * ALREADY_EXISTS if an e-mail address or a username is taken or occurs twice in the stream, with INVALID_ARGUMENT if the
    * stream holds no message, and with RESOURCE_EXHAUSTED at the first message beyond the limit, which is 10 000 unless the
-   * operator sets another. Role, status and `request_id` are treated as by CreateUser, each message by itself.
+   * operator sets another, or beyond which the users may take more than 128 MiB. Role, status and `request_id` are treated as by CreateUser, each message by itself.
    *
    * @generated from rpc user.v1.UserService.CreateUsers
    */
