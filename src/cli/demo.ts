@@ -3,8 +3,8 @@
  *
  *   npm run demo
  *
- * Calls ADDRESS (localhost:50051 unless told) with TOKEN, or with a token made with JWT_SECRET. The users that it creates are
- * deleted again at the end.
+ * Calls ADDRESS (localhost:50051 unless told) with TOKEN, or with a token that it makes as `npm run token` does. The users that
+ * it creates are deleted again at the end, also when a step fails.
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,15 +12,17 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
+import { ConfigError } from "../config.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
-import { type ChatMessageSchema, UserService } from "../gen/user/v1/user_service_pb.ts";
+import { type ChatMessageSchema, type CreateUserRequestSchema, UserService } from "../gen/user/v1/user_service_pb.ts";
 import { signToken } from "../interceptors/token.ts";
+import { readTokenKey } from "./token-key.ts";
 
 /** What the steps share. */
 interface Tour {
   readonly client: UserClient;
-  /** The users that this run has created, with Ada first. */
-  readonly users: User[];
+  /** The ids of the users that this run has created and not deleted yet, with Ada's first. */
+  readonly ids: Set<string>;
   /** An e-mail address that no other run uses. */
   email(name: string): string;
 }
@@ -29,7 +31,7 @@ type Step = (tour: Tour) => Promise<void>;
 
 /** One step for each RPC, in the order of the tour. */
 const STEPS: Readonly<Record<keyof typeof UserService.method, Step>> = {
-  async createUser({ client, users, email }) {
+  async createUser({ client, ids, email }) {
     const request = {
       email: email("ada"),
       name: "Ada Lovelace",
@@ -40,32 +42,35 @@ const STEPS: Readonly<Record<keyof typeof UserService.method, Step>> = {
     };
     const { user } = await client.createUser(request);
     if (user === undefined) throw new Error("no user came back");
-    users.push(user);
+    ids.add(user.id);
     show(user);
     const again = await client.createUser(request);
-    say(`sent again with the same request_id: ${again.user?.id === user.id ? "the same user" : "another user!"}`);
+    ids.add(again.user?.id ?? user.id);
+    if (ids.size > 1) throw new Error("the same request_id created another user");
+    say("sent again with the same request_id: the same user");
   },
 
-  async createUsers({ client, users, email }) {
+  async createUsers({ client, ids, email }) {
     const names = ["Grace Hopper", "Alan Turing", "Zoë Ωmega"];
     const requests = names.map((name, index) => ({ name, email: email(`user${index}`), requestId: randomUUID() }));
-    const { userIds, createdCount } = await client.createUsers(requests);
-    for (const id of userIds) {
-      const { user } = await client.getUser({ id });
-      if (user !== undefined) users.push(user);
-    }
-    say(`${createdCount} users in one stream, all or none`);
-    await expectFailure(client.createUsers(requests.map(({ email, name }) => ({ email, name }))));
+    const send = async (batch: MessageInitShape<typeof CreateUserRequestSchema>[]): Promise<number> => {
+      const { userIds, createdCount } = await client.createUsers(batch);
+      for (const id of userIds) ids.add(id);
+      return createdCount;
+    };
+    say(`${await send(requests)} users in one stream, all or none`);
+    await expectFailure(Code.AlreadyExists, send(requests.map(({ email, name }) => ({ email, name }))));
   },
 
-  async getUser({ client, users }) {
-    const { user } = await client.getUser({ id: users[0]?.id ?? "" });
+  async getUser({ client, ids }) {
+    const [id = ""] = ids;
+    const { user } = await client.getUser({ id });
     if (user !== undefined) show(user);
-    await expectFailure(client.getUser({ id: "nobody" }));
+    await expectFailure(Code.NotFound, client.getUser({ id: "nobody" }));
   },
 
-  async batchGetUsers({ client, users }) {
-    const answer = await client.batchGetUsers({ ids: [...users.map(({ id }) => id), "nobody"] });
+  async batchGetUsers({ client, ids }) {
+    const answer = await client.batchGetUsers({ ids: [...ids, "nobody"] });
     say(`${answer.users.length} users, and nobody has the id ${answer.missingIds.join()}`);
   },
 
@@ -83,12 +88,13 @@ const STEPS: Readonly<Record<keyof typeof UserService.method, Step>> = {
     say(`${second.users.length} more on the next page`);
   },
 
-  async updateUser({ client, users }) {
-    const [{ id = "", etag = "" } = {}] = users;
+  async updateUser({ client, ids }) {
+    const [id = ""] = ids;
+    const { etag = "" } = (await client.getUser({ id })).user ?? {};
     const bio = { id, etag, profile: { bio: "Wrote the first program." } };
     const { user } = await client.updateUser({ user: bio, updateMask: { paths: ["profile.bio"] } });
     say(`bio: ${user?.profile?.bio}; etag ${etag} is now ${user?.etag}`);
-    await expectFailure(client.updateUser({ user: { ...bio, profile: { bio: "Lost update." } } }));
+    await expectFailure(Code.Aborted, client.updateUser({ user: { ...bio, profile: { bio: "Lost update." } } }));
   },
 
   async chat({ client }) {
@@ -101,34 +107,45 @@ const STEPS: Readonly<Record<keyof typeof UserService.method, Step>> = {
     for await (const { userId, message } of client.chat(talk())) say(`${userId}: ${message}`);
   },
 
-  async deleteUser({ client, users }) {
-    for (const { id } of users) await client.deleteUser({ id });
-    say(`${users.length} users, gone for good`);
-    await expectFailure(client.deleteUser({ id: users[0]?.id ?? "" }));
+  async deleteUser({ client, ids }) {
+    const [ada = ""] = ids;
+    const count = ids.size;
+    for (const id of ids) {
+      await client.deleteUser({ id });
+      ids.delete(id);
+    }
+    say(`${count} users, gone for good`);
+    await expectFailure(Code.NotFound, client.deleteUser({ id: ada }));
   },
 };
 
 const address = process.env.ADDRESS ?? "localhost:50051";
 const run = randomUUID().slice(0, 8);
-const client = createUserClient(address, { token: await readToken() });
 try {
-  const tour: Tour = { client, users: [], email: (name) => `${name}.${run}@example.com` };
-  for (const [name, step] of Object.entries(STEPS) as [keyof typeof UserService.method, Step][]) {
-    const { name: rpc, methodKind } = UserService.method[name];
-    process.stdout.write(`\n${rpc} (${methodKind.replaceAll("_", " ")})\n`);
-    await step(tour);
-  }
+  using client = createUserClient(address, { token: await readToken() });
+  await walk({ client, ids: new Set(), email: (name) => `${name}.${run}@example.com` });
 } catch (error) {
-  process.stderr.write(`\n${explain(ConnectError.from(error))}\n`);
+  process.stderr.write(`\n${error instanceof ConfigError ? error.message : explain(ConnectError.from(error))}\n`);
   process.exitCode = 1;
-} finally {
-  client.close();
 }
 
 async function readToken(): Promise<string> {
-  const { TOKEN, JWT_SECRET, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = process.env;
-  if (TOKEN || !JWT_SECRET) return TOKEN ?? "";
-  return signToken({ secret: Buffer.from(JWT_SECRET), issuer, audience }, { id: "demo", role: "admin" }, 600);
+  if (process.env.TOKEN) return process.env.TOKEN;
+  const key = readTokenKey(process.env);
+  return key === undefined ? "" : signToken(key, { id: "demo", role: "admin" }, 600);
+}
+
+async function walk(tour: Tour): Promise<void> {
+  try {
+    for (const [name, step] of Object.entries(STEPS) as [keyof typeof UserService.method, Step][]) {
+      const { name: rpc, methodKind } = UserService.method[name];
+      process.stdout.write(`\n${rpc} (${methodKind.replaceAll("_", " ")})\n`);
+      await step(tour);
+    }
+  } finally {
+    // Best effort: what went wrong before says more than what goes wrong here.
+    await Promise.allSettled([...tour.ids].map((id) => tour.client.deleteUser({ id })));
+  }
 }
 
 function show({ id, name, email, createdAt }: User): void {
@@ -139,15 +156,15 @@ function say(line: string): void {
   process.stdout.write(`  ${line}\n`);
 }
 
-/** Shows how a call fails that has to. */
-async function expectFailure(call: Promise<unknown>): Promise<void> {
+/** Shows how a call fails that has to, with this code. */
+async function expectFailure(code: Code, call: Promise<unknown>): Promise<void> {
   const error = await call.then(
     () => undefined,
     (reason: unknown) => ConnectError.from(reason),
   );
   if (error === undefined) throw new Error("a call succeeded that must not");
-  if (error.code === Code.Unavailable || error.code === Code.Unauthenticated) throw error;
-  say(`fails: ${Code[error.code]}, ${error.rawMessage}`);
+  if (error.code !== code) throw error;
+  say(`fails: ${Code[code]}, ${error.rawMessage}`);
 }
 
 function explain({ code, rawMessage }: ConnectError): string {

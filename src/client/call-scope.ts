@@ -14,6 +14,7 @@ export class CallScope {
   readonly #callerSignal: AbortSignal | undefined;
   readonly #onEnd: (scope: CallScope) => void;
   #onWire = false;
+  #over = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** `onEnd` is told when the call has ended, however it did. */
@@ -36,20 +37,27 @@ export class CallScope {
     return this.#onWire;
   }
 
+  /** Whether the call has ended, however it did. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** Says that grpc-js has the call, and watches its deadline. Its error tells where the time went. */
   handOver(): void {
     this.#onWire = true;
     clearTimeout(this.#timer);
   }
 
-  /** Calls the call off. The first reason stays. */
+  /** Calls the call off, unless it has ended already. The first reason stays. */
   abort(reason: ConnectError): void {
+    if (this.#over) return;
     this.#controller.abort(reason);
     this.end();
   }
 
   /** Lets go of all that watched the call. */
   end(): void {
+    this.#over = true;
     clearTimeout(this.#timer);
     this.#callerSignal?.removeEventListener("abort", this.#follow);
     this.#onEnd(this);

@@ -140,6 +140,7 @@ export class GrpcTransport implements Transport {
   #invoke(request: UnaryRequest | StreamRequest, scope: CallScope): Promise<UnaryResponse | StreamResponse> {
     const call: ReturnType<Interceptor> = async (intercepted) => {
       scope.signal.throwIfAborted();
+      if (scope.over) throw new ConnectError("an interceptor made the call again after its end", Code.Internal);
       return intercepted.stream
         ? callStreaming(this.#client, intercepted, scope)
         : callUnary(this.#client, intercepted, scope);

@@ -18,14 +18,16 @@ export async function sendRequests(
   const stop = () => void release(source);
   // Not only between two requests: a source may wait for something that never comes.
   ended.addEventListener("abort", stop);
-  for (;;) {
+  while (!ended.aborted) {
     const next = await source.next();
     if (ended.aborted) return;
-    if (next.done) break;
+    if (next.done) {
+      ended.removeEventListener("abort", stop);
+      call.end();
+      return;
+    }
     if (!call.write(encode(next.value))) await drained(call, ended);
   }
-  ended.removeEventListener("abort", stop);
-  call.end();
 }
 
 /** Waits until the call takes more, or has ended. */

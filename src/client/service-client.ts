@@ -21,7 +21,10 @@ export interface ClientOptions {
    * method; Infinity for none.
    */
   readonly defaultTimeoutMs?: number;
-  /** Interceptors of Connect's, from the caller inward. */
+  /**
+   * Interceptors of Connect's, from the caller inward. They may make a unary call again, but not one that streams: its
+   * requests can be read only once, so that the second attempt fails with INTERNAL.
+   */
   readonly interceptors?: readonly Interceptor[];
 }
 

@@ -9,8 +9,11 @@ export type Token = string | (() => string | Promise<string>);
  */
 export function sendToken(token: Token): Interceptor {
   return (next) => async (request) => {
-    if (!request.header.has("authorization")) request.header.set("authorization", `Bearer ${await ask(token)}`);
-    return next(request);
+    if (request.header.has("authorization")) return next(request);
+    // A copy: an interceptor that makes the call again asks for another token.
+    const header = new Headers(request.header);
+    header.set("authorization", `Bearer ${await ask(token)}`);
+    return next({ ...request, header });
   };
 }
 

@@ -1,11 +1,65 @@
-import { describe, expect, it } from "vitest";
-import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { type handleClientStreamingCall, type handleUnaryCall, status } from "@grpc/grpc-js";
+import { describe, expect, it, onTestFinished } from "vitest";
+import {
+  type CreateUserResponse,
+  CreateUserResponseSchema,
+  type CreateUsersResponse,
+  CreateUsersResponseSchema,
+  type DeleteUserRequest,
+  type DeleteUserResponse,
+  DeleteUserResponseSchema,
+  type GetUserRequest,
+  type GetUserResponse,
+  GetUserResponseSchema,
+  UserService,
+} from "../../src/gen/user/v1/user_service_pb.ts";
+import { startBareServer } from "../support/bare-server.ts";
 import { runScript } from "../support/script.ts";
 import { ADMIN, JWT_SECRET, startTestServer, tokenFor, userClient } from "../support/server.ts";
+
+/** A file that holds the key. It is removed after the test. */
+async function keyFile(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "demo-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, "key");
+  await writeFile(file, JWT_SECRET);
+  return file;
+}
+
+/** A server that refuses users who exist already with the wrong code, and that keeps who is created and deleted. */
+async function startWrongServer() {
+  const created = new Set<string>();
+  const deleted = new Set<string>();
+  const createUser: handleUnaryCall<unknown, CreateUserResponse> = (_call, callback) => {
+    created.add("ada");
+    callback(null, create(CreateUserResponseSchema, { user: { id: "ada" } }));
+  };
+  const createUsers: handleClientStreamingCall<unknown, CreateUsersResponse> = (call, callback) => {
+    call.resume();
+    call.on("end", () => {
+      if (created.has("grace")) return callback({ code: status.INTERNAL, details: "broken" });
+      for (const id of ["grace", "alan"]) created.add(id);
+      callback(null, create(CreateUsersResponseSchema, { userIds: ["grace", "alan"], createdCount: 2 }));
+    });
+  };
+  const getUser: handleUnaryCall<GetUserRequest, GetUserResponse> = ({ request: { id } }, callback) =>
+    callback(null, create(GetUserResponseSchema, { user: { id } }));
+  const deleteUser: handleUnaryCall<DeleteUserRequest, DeleteUserResponse> = ({ request: { id } }, callback) => {
+    deleted.add(id);
+    callback(null, create(DeleteUserResponseSchema));
+  };
+  const server = await startBareServer(UserService, { createUser, createUsers, getUser, deleteUser });
+  return { ...server, created, deleted };
+}
 
 describe("npm run demo", () => {
   it.each([
     { when: "the key", credentials: async () => ({ JWT_SECRET }) },
+    { when: "the key in a file", credentials: async () => ({ JWT_SECRET_FILE: await keyFile() }) },
     { when: "a token", credentials: async () => ({ TOKEN: await tokenFor(ADMIN) }) },
   ])("walks through every RPC with $when, and leaves nobody behind", async ({ credentials }) => {
     const server = await startTestServer();
@@ -19,6 +73,22 @@ describe("npm run demo", () => {
       expect(calls).toContain(`user.v1.UserService/${name}`);
     }
     expect((await userClient(server).listUsersPage({})).users).toEqual([]);
+  });
+
+  it("ends at a failure that is not the expected one, and leaves nobody behind", async () => {
+    const { address, created, deleted } = await startWrongServer();
+    const { code, stdout, stderr } = await runScript("cli/demo.ts", [], { ADDRESS: address });
+    expect(code).toBe(1);
+    expect(stderr).toBe("\nInternal: broken\n");
+    expect(stdout).not.toContain("GetUser");
+    expect(created.size).toBe(3);
+    expect(deleted).toEqual(created);
+  });
+
+  it("says what is wrong with the key", async () => {
+    const { code, stdout, stderr } = await runScript("cli/demo.ts", [], { JWT_SECRET: "short" });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe("\nthe configuration is wrong: JWT_SECRET: must be at least 32 bytes\n");
   });
 
   it("says what to do when the server wants a token", async () => {

@@ -1,6 +1,9 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { failureOf } from "../support/errors.ts";
 import { runScript } from "../support/script.ts";
@@ -67,5 +70,26 @@ describe("npm run token", () => {
     expect([code, stdout]).toEqual([78, ""]);
     expect(stderr).toContain("JWT_SECRET: must be");
     expect(stderr).not.toContain("short");
+  });
+
+  it("reads the key from a file, as the server does", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "token-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, "key"), JWT_SECRET);
+    const { code, stderr } = await mint(["--subject", "a"], { JWT_SECRET_FILE: join(folder, "key") });
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
+  it("does not care for settings that are not about tokens", async () => {
+    const environment = { JWT_SECRET, PORT: "none", NODE_ENV: "production" };
+    expect(await mint(["--subject", "a"], environment)).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("shows the stack of any other failure", async () => {
+    const breaking = 'crypto.subtle.importKey = () => { throw new Error("broken") };';
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(breaking)}`;
+    const { code, stdout, stderr } = await mint(["--subject", "a"], { JWT_SECRET, NODE_OPTIONS });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/Error: broken\n +at /);
   });
 });

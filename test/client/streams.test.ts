@@ -144,6 +144,78 @@ describe("a source of requests that fails", () => {
   });
 });
 
+describe("a call that the server ends first", () => {
+  /** Requests that never come, from a source that fails when it is told to stop. */
+  function failingWhenStopped(): AsyncIterable<{ text: string }> {
+    const stopped = Promise.withResolvers<never>();
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: () => stopped.promise,
+        async return() {
+          stopped.reject(new Error("stopped"));
+          return { done: true, value: undefined };
+        },
+      }),
+    };
+  }
+
+  it("keeps its responses when the source of the requests fails afterwards", async () => {
+    const server = await startProbe({
+      async *converse() {
+        for (const text of ["one", "two"]) yield { text };
+      },
+    });
+    const client = serviceClient(ProbeService, server);
+    const responses = client.converse(failingWhenStopped());
+    await server.logs.waitForCalls(1, "Converse");
+    // Its status has arrived when this one has.
+    await client.public({});
+    expect((await collect(responses)).map(({ text }) => text)).toEqual(["one", "two"]);
+  });
+
+  it("keeps its status when the source of the requests fails afterwards", async () => {
+    const server = await startProbe({
+      async *converse() {
+        yield { text: "one" };
+        throw new UserNotFoundError("nobody");
+      },
+    });
+    const client = serviceClient(ProbeService, server);
+    const responses = client.converse(failingWhenStopped())[Symbol.asyncIterator]();
+    await server.logs.waitForCalls(1, "Converse");
+    await client.public({});
+    expect(await responses.next()).toMatchObject({ value: { text: "one" } });
+    expect(await failureOf(responses.next())).toMatchObject({ code: "NotFound", reason: "USER_NOT_FOUND" });
+  });
+
+  it("takes no more requests from their source", async () => {
+    const enough = Promise.withResolvers<void>();
+    const server = await startProbe({
+      async collect() {
+        await enough.promise;
+        throw new UserNotFoundError("nobody");
+      },
+    });
+    const client = serviceClient(ProbeService, server);
+    let asked = 0;
+    const requests: AsyncIterable<{ text: string }> = {
+      // Cannot be told to stop.
+      [Symbol.asyncIterator]: () => ({
+        async next() {
+          asked++;
+          return { done: false, value: { text: "x".repeat(64) } };
+        },
+      }),
+    };
+    const call = client.collect(requests);
+    const taken = await settled(client, () => asked);
+    enough.resolve();
+    expect(await failureOf(call)).toMatchObject({ code: "NotFound" });
+    await client.public({});
+    expect(asked).toBe(taken);
+  });
+});
+
 describe("back-pressure", () => {
   it("holds the server back while the responses are not read", async () => {
     let produced = 0;

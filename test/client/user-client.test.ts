@@ -7,6 +7,9 @@ import { failureOf } from "../support/errors.ts";
 import { startProbe } from "../support/probe.ts";
 import { ADMIN, collect, newUsers, startTestServer, streamOf, tokenFor } from "../support/server.ts";
 
+/** Makes each call that fails once more. */
+const again: Interceptor = (next) => (request) => next(request).catch(() => next(request));
+
 describe("createUserClient", () => {
   it("calls methods of all four shapes", async () => {
     const client = publishedClient(await startTestServer());
@@ -115,6 +118,14 @@ describe("a token", () => {
     expect(await failureOf(collect(client.listUsers({})))).toMatchObject(failure);
   });
 
+  it("is asked for again when an interceptor tries the call again", async () => {
+    const tokens = ["expired", await tokenFor(ADMIN)];
+    const options = { token: () => tokens.shift() ?? "", interceptors: [again] };
+    const client = publishedClient(await startTestServer(), options);
+    expect(await failureOf(client.getUser({ id: "nobody" }))).toMatchObject({ code: "NotFound" });
+    expect(tokens).toEqual([]);
+  });
+
   it("gives way to the call's own", async () => {
     const client = publishedClient(await startTestServer(), { token: "forged" });
     const headers = { authorization: `Bearer ${await tokenFor(ADMIN)}` };
@@ -182,6 +193,38 @@ describe("interceptors", () => {
       "outer Produce nothing",
       "inner Produce nothing",
     ]);
+  });
+
+  it("may try a unary call again, which follows the caller's signal still", async () => {
+    const controller = new AbortController();
+    let calls = 0;
+    const server = await startProbe({
+      async public(_request, { signal }) {
+        if (++calls === 1) throw new ConnectError("not yet", Code.Aborted);
+        controller.abort();
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        return {};
+      },
+    });
+    const client = serviceClient(ProbeService, server, { interceptors: [again] });
+    const call = client.public({}, { signal: controller.signal });
+    expect(await failureOf(call)).toMatchObject({ code: "Canceled" });
+    expect(calls).toBe(2);
+  });
+
+  it("cannot try a stream again", async () => {
+    let calls = 0;
+    const server = await startProbe({
+      // biome-ignore lint/correctness/useYield: it fails before.
+      async *produce() {
+        calls++;
+        throw new ConnectError("not yet", Code.Aborted);
+      },
+    });
+    const client = serviceClient(ProbeService, server, { interceptors: [again] });
+    const failure = { code: "Internal", message: "an interceptor made the call again after its end" };
+    expect(await failureOf(collect(client.produce({})))).toMatchObject(failure);
+    expect(calls).toBe(1);
   });
 
   it("may fail a call, which is cancelled then", async () => {
