@@ -1,9 +1,14 @@
 import { defineConfig } from "vitest/config";
 
+/** The full form of the long tests takes minutes, and measures memory, so nothing runs beside it. */
+const full = Boolean(process.env.FULL);
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // The full form of the long tests takes minutes.
-    testTimeout: process.env.FULL ? 1_800_000 : 15_000,
+    testTimeout: full ? 1_800_000 : 15_000,
+    maxWorkers: full ? 1 : "100%",
+    // Every test starts servers of its own, so that files need not be kept apart; loading the server for each takes longer.
+    isolate: false,
   },
 });

@@ -425,7 +425,9 @@ class Run {
 
   /** An update in whose message one thing is wrong, and nothing else. */
   #badUpdate(): { caller: Caller; update: Update } {
-    const id = this.#anyOf(this.#model.users)?.id ?? "";
+    const nobody = { caller: ADMIN, update: { user: undefined, mask: ["name"] } };
+    const id = this.#anyOf(this.#model.users)?.id;
+    if (id === undefined) return nobody;
     const user = { ...this.#content(), id, etag: "" };
     switch (this.#random.pick(["shape", "meaning", "shape", "path", "value", "id", "user"] as const)) {
       case "shape":
@@ -446,7 +448,7 @@ class Run {
       case "id":
         return { caller: ADMIN, update: { user: { ...user, id: "" }, mask: [] } };
       case "user":
-        return { caller: ADMIN, update: { user: undefined, mask: ["name"] } };
+        return nobody;
     }
   }
 
