@@ -92,8 +92,22 @@ export function draftUser(fields: UserFields): UserDraft {
   }
   if (email === undefined || violations.length > 0) throw new InvalidInputError(violations);
   const { name, role, status, username, age, tags, metadata, contact, profile } = fields;
-  const keys = { emailKey: email.normalized, usernameKey: username?.toLowerCase() };
-  return { email: email.given, name, role, status, username, age, tags, metadata, contact, profile, ...keys };
+  const emailKey = email.normalized;
+  const usernameKey = username?.toLowerCase();
+  return {
+    emailKey,
+    usernameKey,
+    email: email.given,
+    name,
+    role,
+    status,
+    username,
+    age,
+    tags,
+    metadata,
+    contact,
+    profile,
+  };
 }
 
 /** The fields that somebody can write, and nothing else of what is given. */
