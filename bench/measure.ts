@@ -1,6 +1,7 @@
 /** One measurement: one scenario on one server, which is started for it. */
 import { writeFileSync } from "node:fs";
 import type { DescMethod } from "@bufbuild/protobuf";
+import { pathOf } from "../src/contract/path.ts";
 import { call, open, requestHeaders } from "./client.ts";
 import { driveWithH2load } from "./h2load.ts";
 import type { Amount, LoadOrder, LoadReport } from "./load.ts";
@@ -96,8 +97,4 @@ async function prove(port: number, method: DescMethod, token: string, exchange: 
   } finally {
     session.destroy();
   }
-}
-
-function pathOf(method: DescMethod): string {
-  return `/${method.parent.typeName}/${method.name}`;
 }

@@ -1,6 +1,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
 import { type Config, parseConfig, toAddress } from "./config.ts";
+import { pathOf } from "./contract/path.ts";
 import {
   Health,
   HealthCheckRequestSchema,
@@ -24,7 +25,7 @@ function check({ host, port }: Config): void {
   // A proxy that the environment names leads to other machines.
   const client = new Client(address, credentials.createInsecure(), { "grpc.enable_http_proxy": 0 });
   client.makeUnaryRequest(
-    `/${Health.typeName}/${Health.method.check.name}`,
+    pathOf(Health.method.check),
     (request) => Buffer.from(toBinary(HealthCheckRequestSchema, request)),
     (bytes) => fromBinary(HealthCheckResponseSchema, bytes),
     create(HealthCheckRequestSchema),

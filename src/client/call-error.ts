@@ -2,11 +2,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Metadata } from "@grpc/grpc-js";
+import { STATUS_DETAILS } from "../contract/headers.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import { addHeaders, toHeaders } from "./metadata.ts";
-
-/** Trailing metadata: a google.rpc.Status, whose details say more about an error. */
-const STATUS_DETAILS = "grpc-status-details-bin";
 
 /** How a call ended, as grpc-js tells it. */
 export interface CallStatus {

@@ -1,7 +1,5 @@
 import type { CallOptions } from "@connectrpc/connect";
-
-/** Request metadata: how many messages a client stream holds. With another number of messages the call fails. */
-const EXPECTED_COUNT = "x-expected-count";
+import { EXPECTED_COUNT } from "../contract/headers.ts";
 
 /** The requests of a client stream. */
 export type Requests<I> = Iterable<I> | AsyncIterable<I>;

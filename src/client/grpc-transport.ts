@@ -19,11 +19,11 @@ import {
   type UnaryResponse,
 } from "@connectrpc/connect";
 import type { Client } from "@grpc/grpc-js";
+import { pathOf } from "../contract/path.ts";
 import { CallScope } from "./call-scope.ts";
 import { mapAsync } from "./map-async.ts";
 import { callStreaming } from "./streaming-call.ts";
 import { callUnary } from "./unary-call.ts";
-import { pathOf } from "./wire.ts";
 
 /** What headers are made from; Node's types give it no name. */
 type HeadersInit = ConstructorParameters<typeof Headers>[0];

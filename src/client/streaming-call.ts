@@ -1,11 +1,12 @@
 import { ConnectError, type StreamRequest, type StreamResponse } from "@connectrpc/connect";
 import type { Client } from "@grpc/grpc-js";
+import { pathOf } from "../contract/path.ts";
 import type { CallScope } from "./call-scope.ts";
 import { cancelWith } from "./cancel.ts";
 import { toMetadata } from "./metadata.ts";
 import { sendRequests } from "./request-stream.ts";
 import { ResponseStream } from "./response-stream.ts";
-import { asIs, decoderOf, encode, pathOf } from "./wire.ts";
+import { asIs, decoderOf, encode } from "./wire.ts";
 
 /**
  * Makes a call that streams requests, responses or both; on the wire they are all alike. Resolves with the response headers,

@@ -1,11 +1,12 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { UnaryRequest, UnaryResponse } from "@connectrpc/connect";
 import type { Client, ServiceError } from "@grpc/grpc-js";
+import { pathOf } from "../contract/path.ts";
 import { toConnectError } from "./call-error.ts";
 import type { CallScope } from "./call-scope.ts";
 import { cancelWith } from "./cancel.ts";
 import { toHeaders, toMetadata } from "./metadata.ts";
-import { asIs, decoderOf, encode, pathOf } from "./wire.ts";
+import { asIs, decoderOf, encode } from "./wire.ts";
 
 /** Makes a unary call. */
 export function callUnary(client: Client, request: UnaryRequest, scope: CallScope): Promise<UnaryResponse> {

@@ -1,6 +1,7 @@
 import { create, type DescMessage, type DescMethod, type DescService, type Message } from "@bufbuild/protobuf";
 import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
 import type { MethodDefinition, Server, UntypedHandleCall } from "@grpc/grpc-js";
+import { pathOf } from "../contract/path.ts";
 import { serveBidiStreaming } from "./bidi-streaming.ts";
 import { serveClientStreaming } from "./client-streaming.ts";
 import { createDecoder, createEncoder } from "./encoding.ts";
@@ -56,11 +57,6 @@ function toHandler(
     case "bidi_streaming":
       return serveBidiStreaming(spec, serving);
   }
-}
-
-/** The path under which gRPC knows a method. */
-export function pathOf(method: DescMethod): string {
-  return `/${method.parent.typeName}/${method.name}`;
 }
 
 /**

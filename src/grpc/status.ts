@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServerInterceptingCallInterface, type StatusObject, status } from "@grpc/grpc-js";
+import { STATUS_DETAILS } from "../contract/headers.ts";
 import {
   CallerSuspendedError,
   EtagMismatchError,
@@ -39,8 +40,6 @@ interface Answer {
 }
 
 const ERROR_DOMAIN = "user.v1";
-/** Trailing metadata that holds a serialised google.rpc.Status. */
-const DETAILS_KEY = "grpc-status-details-bin";
 /** Trailing metadata has to fit into the 8 KiB of headers that many clients receive. */
 const MAX_VIOLATIONS = 16;
 const USER_TYPE = "user.v1.User";
@@ -153,7 +152,7 @@ export function causeOf({ metadata }: CallStatus): unknown {
 
 /** The status itself, or for an error that someone else made without details one with an ErrorInfo named by its code. */
 export function withErrorInfo(given: CallStatus): CallStatus {
-  if (given.code === status.OK || (given.metadata?.get(DETAILS_KEY).length ?? 0) > 0) return given;
+  if (given.code === status.OK || (given.metadata?.get(STATUS_DETAILS).length ?? 0) > 0) return given;
   const named = toStatusObject({ code: given.code, reason: status[given.code] ?? "UNKNOWN", message: given.details });
   if (given.metadata) named.metadata.merge(given.metadata);
   return named;
@@ -164,7 +163,7 @@ function toStatusObject({ code, reason, message, facts = {}, details = [] }: Ans
   const info = detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: facts });
   const rich = create(StatusSchema, { code, message: text, details: [info, ...details] });
   const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, Buffer.from(toBinary(StatusSchema, rich)));
+  metadata.set(STATUS_DETAILS, Buffer.from(toBinary(StatusSchema, rich)));
   return { code, details: text, metadata };
 }
 

@@ -1,12 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import type { Metadata } from "@grpc/grpc-js";
+import { EXPECTED_COUNT } from "../contract/headers.ts";
 import { InvalidInputError } from "../domain/errors.ts";
 import { IncompleteStreamError } from "../grpc/errors.ts";
 import { endsInsideMessage, roundTrip } from "../grpc/wire.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
-
-/** Request metadata: how many messages the client means to send. */
-export const EXPECTED_COUNT = "x-expected-count";
 
 /**
  * Lets the handler of a client-streaming method see the half-close only when the stream is known to be complete, as far as

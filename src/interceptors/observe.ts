@@ -120,8 +120,8 @@ class ObservedCall extends PassThrough {
   /** Publishes the end, and returns the status as it is to leave. */
   #end(given: CallStatus): CallStatus {
     this.#publish(given.code, causeOf(given));
-    if (this.#told || (given.code === status.OK && !this.#echo)) return withErrorInfo(given);
     const complete = withErrorInfo(given);
+    if (this.#told || (given.code === status.OK && !this.#echo)) return complete;
     const metadata = complete.metadata ?? new Metadata();
     this.#tell(metadata);
     return { ...complete, metadata };

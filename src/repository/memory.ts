@@ -55,12 +55,13 @@ export class MemoryUserRepository implements UserRepository {
     const draft = change(user);
     if (draft === undefined) return user;
 
-    const { emailKey, usernameKey } = draftUser(user);
-    if (draft.emailKey !== emailKey && this.#emailKeys.has(draft.emailKey)) throw new TakenError("email");
-    if (draft.usernameKey !== usernameKey && this.#hasUsername(draft.usernameKey)) throw new TakenError("username");
+    const before = draftUser(user);
+    if (draft.emailKey !== before.emailKey && this.#emailKeys.has(draft.emailKey)) throw new TakenError("email");
+    if (draft.usernameKey !== before.usernameKey && this.#hasUsername(draft.usernameKey))
+      throw new TakenError("username");
     scope.signal.throwIfAborted();
 
-    this.#freeKeys(user);
+    this.#freeKeys(before);
     new Claims(this.#emailKeys, this.#usernameKeys).claim(draft);
     const changed = this.#stamp(draft, id, user.createdAt, Math.max(Date.now(), user.updatedAt));
     this.#byId.set(id, changed);
@@ -74,7 +75,7 @@ export class MemoryUserRepository implements UserRepository {
     check(user);
     scope.signal.throwIfAborted();
     this.#revision++;
-    this.#freeKeys(user);
+    this.#freeKeys(draftUser(user));
     this.#byId.delete(id);
     this.#ordered.splice(this.#firstAfter(id) - 1, 1);
   }
@@ -134,8 +135,7 @@ export class MemoryUserRepository implements UserRepository {
     return toUser(draft, { id, createdAt, updatedAt, revision: this.#revision });
   }
 
-  #freeKeys(user: User): void {
-    const { emailKey, usernameKey } = draftUser(user);
+  #freeKeys({ emailKey, usernameKey }: UserDraft): void {
     this.#emailKeys.delete(emailKey);
     if (usernameKey !== undefined) this.#usernameKeys.delete(usernameKey);
   }
