@@ -174,6 +174,24 @@ describe("a suspended user", () => {
     expect(await failureOf(client.getUser({ id }))).toMatchObject(SUSPENDED);
   });
 
+  it("goes on with a call that is open", async () => {
+    const server = await startTestServer();
+    const id = await createUser(server, "ada");
+    const { promise: suspended, resolve: suspend } = Promise.withResolvers<void>();
+    async function* talk() {
+      yield { message: "before" };
+      await suspended;
+      yield { message: "after" };
+    }
+    const answers: string[] = [];
+    for await (const { message } of userClient(server, { id, role: "user" }).chat(talk())) {
+      answers.push(message);
+      await userClient(server).updateUser({ user: { id, status: UserStatus.SUSPENDED } });
+      suspend();
+    }
+    expect(answers).toEqual(["Echo: before", "Echo: after"]);
+  });
+
   it("does not keep out a service that happens to have their id for its name", async () => {
     const server = await startTestServer();
     const id = await createUser(server, "ada");

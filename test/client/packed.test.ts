@@ -36,9 +36,9 @@ const options: CallOptions = { timeoutMs: 5, signal: AbortSignal.timeout(5) };
 const users: User[] = await Array.fromAsync(client.listUsers({ pageSize: 3 }, options));
 export const admins = users.filter(({ role }) => role === UserRole.ADMIN);
 export const { createdCount } = await client.createUsers(new Set([{ email: "ada@example.com", name: "Ada" }]));
-// @ts-expect-error A user to create has no id.
+// @ts-expect-error because it must not compile: a user to create has no id.
 await client.createUsers([{ id: "ada" }]);
-// @ts-expect-error A timeout is a number.
+// @ts-expect-error because it must not compile: a timeout is a number.
 createUserClient("localhost:50051", { defaultTimeoutMs: "5s" });
 export const missing = (error: unknown) => ConnectError.from(error).code === Code.NotFound;
 `;

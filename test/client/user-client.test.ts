@@ -215,7 +215,7 @@ describe("interceptors", () => {
   it("cannot try a stream again", async () => {
     let calls = 0;
     const server = await startProbe({
-      // biome-ignore lint/correctness/useYield: it fails before.
+      // biome-ignore lint/correctness/useYield: the stream is to fail before its first message
       async *produce() {
         calls++;
         throw new ConnectError("not yet", Code.Aborted);

@@ -10,7 +10,7 @@ import grpc
 
 address, token, stubs = sys.argv[1:]
 sys.path.insert(0, stubs)
-from user.v1 import user_pb2, user_pb2_grpc  # noqa: E402
+from user.v1 import user_pb2, user_pb2_grpc  # noqa: E402 (the path to the stubs has to come first)
 
 metadata = [("authorization", f"Bearer {token}")]
 with grpc.insecure_channel(address) as channel:

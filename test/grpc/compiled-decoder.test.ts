@@ -64,6 +64,10 @@ describe("a compiled decoder", () => {
     expectSame(TimestampSchema, toBinary(TimestampSchema, create(TimestampSchema, { seconds })));
   });
 
+  it.each([0, 1])("reads the boolean %d", (value) => {
+    expectSame(ListUsersRequestSchema, new Uint8Array([24, value]));
+  });
+
   it("takes the last of a field that comes twice", () => {
     expectSame(ListUsersRequestSchema, new Uint8Array([8, 1, 8, 2]));
   });

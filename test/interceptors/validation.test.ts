@@ -36,7 +36,7 @@ describe("validation", () => {
         started = true;
         return {};
       },
-      // biome-ignore lint/correctness/useYield: it must never run
+      // biome-ignore lint/correctness/useYield: the handler must never run, so it has nothing to yield
       async *produce() {
         started = true;
       },
