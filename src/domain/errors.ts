@@ -137,3 +137,31 @@ export class TooManyUsersError extends Error {
     this.limit = limit;
   }
 }
+
+/** What keeps the users cannot be reached, or is too busy. Nothing has been changed. */
+export class StoreUnavailableError extends Error {
+  override readonly name = "StoreUnavailableError";
+
+  /** `fact` says what is wrong, for the caller. */
+  constructor(fact: string, cause?: unknown) {
+    super(fact, { cause });
+  }
+}
+
+/** Touch was lost with what keeps the users while a change was taking effect: it may have happened, or not. */
+export class OutcomeUnknownError extends Error {
+  override readonly name = "OutcomeUnknownError";
+
+  constructor(cause: unknown) {
+    super("nobody can say whether the change has happened", { cause });
+  }
+}
+
+/** Changes that were asked for are no longer kept. */
+export class ChangesExpiredError extends Error {
+  override readonly name = "ChangesExpiredError";
+
+  constructor() {
+    super("the changes are no longer kept");
+  }
+}

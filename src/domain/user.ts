@@ -47,8 +47,8 @@ export interface User extends UserFields {
   readonly createdAt: number;
   /** Milliseconds since the Unix epoch. */
   readonly updatedAt: number;
-  /** Greater with each change of any user. */
-  readonly revision: number;
+  /** Greater with each change of this user. */
+  readonly version: number;
 }
 
 /** Fields that are well-formed, though the e-mail address or the username may turn out to be taken. */
@@ -118,7 +118,7 @@ export function fieldsOf(user: UserFields): UserFields {
 
 /** The user that a draft becomes. Written out field by field, because a creation makes thousands. */
 export function toUser(draft: UserDraft, record: Omit<User, keyof UserFields>): User {
-  const { id, createdAt, updatedAt, revision } = record;
+  const { id, createdAt, updatedAt, version } = record;
   const { email, name, role, status, username, age, tags, metadata, contact, profile } = draft;
   return {
     id,
@@ -127,7 +127,7 @@ export function toUser(draft: UserDraft, record: Omit<User, keyof UserFields>): 
     createdAt,
     role,
     updatedAt,
-    revision,
+    version,
     username,
     age,
     status,
@@ -136,6 +136,11 @@ export function toUser(draft: UserDraft, record: Omit<User, keyof UserFields>): 
     contact,
     profile,
   };
+}
+
+/** The user that a draft makes of a user, now. The time of the change never goes back, whatever the clock does. */
+export function toChangedUser({ id, createdAt, updatedAt, version }: User, draft: UserDraft): User {
+  return toUser(draft, { id, createdAt, updatedAt: Math.max(Date.now(), updatedAt), version: version + 1 });
 }
 
 /** Says whether the fields of two users are the same. */

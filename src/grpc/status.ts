@@ -1,21 +1,29 @@
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Any, anyPack } from "@bufbuild/protobuf/wkt";
+import { type Any, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServerInterceptingCallInterface, type StatusObject, status } from "@grpc/grpc-js";
 import { STATUS_DETAILS } from "../contract/headers.ts";
 import {
   CallerSuspendedError,
+  ChangesExpiredError,
   EtagMismatchError,
   InvalidInputError,
+  OutcomeUnknownError,
   PermissionDeniedError,
   RequestIdReusedError,
   ResponseTooLargeError,
+  StoreUnavailableError,
   TakenError,
   TooManyUsersError,
   UserNotFoundError,
   UsersTooLargeError,
   type Violation,
 } from "../domain/errors.ts";
-import { BadRequestSchema, ErrorInfoSchema, ResourceInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  ResourceInfoSchema,
+  RetryInfoSchema,
+} from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import {
   CallCancelledError,
@@ -43,6 +51,8 @@ const ERROR_DOMAIN = "user.v1";
 /** Trailing metadata has to fit into the 8 KiB of headers that many clients receive. */
 const MAX_VIOLATIONS = 16;
 const USER_TYPE = "user.v1.User";
+/** After which a store that could not be reached is worth another try. */
+const RETRY_DELAY = durationFromMs(1000);
 
 /** The one place where errors become statuses. An error that no row knows is our fault, and says nothing. */
 const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
@@ -109,6 +119,15 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "DEADLINE_EXCEEDED",
     message,
   })),
+  when(StoreUnavailableError, ({ message }) => ({
+    code: status.UNAVAILABLE,
+    reason: "STORE_UNAVAILABLE",
+    message,
+    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+  })),
+  // Without a RetryInfo: who asks again may do it twice, unless a request_id keeps them from it.
+  when(OutcomeUnknownError, ({ message }) => ({ code: status.UNKNOWN, reason: "OUTCOME_UNKNOWN", message })),
+  when(ChangesExpiredError, ({ message }) => ({ code: status.OUT_OF_RANGE, reason: "CHANGES_EXPIRED", message })),
   when(CallCancelledError, ({ message }) => ({ code: status.CANCELLED, reason: "CANCELLED", message })),
   when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
 ];

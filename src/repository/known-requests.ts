@@ -1,6 +1,8 @@
+import { requestKey } from "./creation-plan.ts";
 import { type CreationRequest, REQUEST_LIFETIME_MS } from "./user-repository.ts";
 
-interface KnownRequest {
+/** What is kept of a request. */
+interface KeptRequest {
   readonly fingerprint: string;
   readonly userId: string;
   readonly expiresAtMs: number;
@@ -9,10 +11,10 @@ interface KnownRequest {
 /** The requests that have created users, for as long as they are to be known again. */
 export class KnownRequests {
   /** In the order of creation, which is that of expiry unless the clock is set. */
-  readonly #requests = new Map<string, KnownRequest>();
+  readonly #requests = new Map<string, KeptRequest>();
 
   /** What is known of a request with this caller and id; undefined for a new one, and for one that has expired. */
-  find(request: Pick<CreationRequest, "caller" | "id">): KnownRequest | undefined {
+  find(request: Pick<CreationRequest, "caller" | "id">): KeptRequest | undefined {
     const known = this.#requests.get(requestKey(request));
     return known !== undefined && known.expiresAtMs > Date.now() ? known : undefined;
   }
@@ -31,9 +33,4 @@ export class KnownRequests {
       expiresAtMs: now + REQUEST_LIFETIME_MS,
     });
   }
-}
-
-/** What tells a request from all others. The id goes first: it has no space, whatever the caller has. */
-export function requestKey({ caller, id }: Pick<CreationRequest, "caller" | "id">): string {
-  return `${id} ${caller}`;
 }

@@ -1,12 +1,13 @@
-import { RequestIdReusedError, TakenError, UserNotFoundError } from "../domain/errors.ts";
-import { draftUser, toUser, type User, type UserDraft } from "../domain/user.ts";
+import { TakenError, UserNotFoundError } from "../domain/errors.ts";
+import { draftUser, toChangedUser, toUser, type User, type UserDraft } from "../domain/user.ts";
 import { newUserId } from "../domain/user-id.ts";
+import type { ChangeLog, ChangeRetention } from "./change-log.ts";
 import { Claims } from "./claims.ts";
-import { KnownRequests, requestKey } from "./known-requests.ts";
-import type { Cancellable, CreationRequest, NewUser, UserRepository } from "./user-repository.ts";
-
-/** What becomes of a new user: it is created, or is one who exists, or the same as one earlier in the batch. */
-type Step = { readonly create: NewUser } | { readonly known: User } | { readonly earlier: number };
+import { carryOut, type KnownRequest, planCreations } from "./creation-plan.ts";
+import { KnownRequests } from "./known-requests.ts";
+import { MemoryChangeLog } from "./memory-change-log.ts";
+import type { Cancellable } from "./scope.ts";
+import type { CreationRequest, NewUser, UserRepository } from "./user-repository.ts";
 
 /** Keeps users in the memory of this process, for as long as it lives. No method waits, so none can be interrupted. */
 export class MemoryUserRepository implements UserRepository {
@@ -16,7 +17,15 @@ export class MemoryUserRepository implements UserRepository {
   /** Ascending by id, because ids ascend with time: new users go to the end, and a page is found by bisection. */
   readonly #ordered: User[] = [];
   readonly #requests = new KnownRequests();
-  #revision = 0;
+  readonly #changes: MemoryChangeLog;
+
+  constructor(retention: ChangeRetention) {
+    this.#changes = new MemoryChangeLog(retention);
+  }
+
+  get changes(): ChangeLog {
+    return this.#changes;
+  }
 
   async get(id: string): Promise<User> {
     return this.#get(id);
@@ -39,10 +48,11 @@ export class MemoryUserRepository implements UserRepository {
     scope.signal.throwIfAborted();
     const claims = new Claims(this.#emailKeys, this.#usernameKeys);
     try {
-      const plan = this.#plan(users, claims);
+      const plan = planCreations(users, claims, (request) => this.#known(request));
       // Nothing waits in between, but the port promises the last word to the signal.
       scope.signal.throwIfAborted();
-      return this.#carryOut(plan);
+      const now = Date.now();
+      return carryOut(plan, (user) => this.#insert(user, now));
     } catch (error) {
       claims.release();
       throw error;
@@ -63,9 +73,10 @@ export class MemoryUserRepository implements UserRepository {
 
     this.#freeKeys(before);
     new Claims(this.#emailKeys, this.#usernameKeys).claim(draft);
-    const changed = this.#stamp(draft, id, user.createdAt, Math.max(Date.now(), user.updatedAt));
+    const changed = toChangedUser(user, draft);
     this.#byId.set(id, changed);
     this.#ordered[this.#firstAfter(id) - 1] = changed;
+    this.#changes.append("updated", id);
     return changed;
   }
 
@@ -74,10 +85,10 @@ export class MemoryUserRepository implements UserRepository {
     const user = this.#get(id);
     check(user);
     scope.signal.throwIfAborted();
-    this.#revision++;
     this.#freeKeys(draftUser(user));
     this.#byId.delete(id);
     this.#ordered.splice(this.#firstAfter(id) - 1, 1);
+    this.#changes.append("deleted", id);
   }
 
   #get(id: string): User {
@@ -86,53 +97,18 @@ export class MemoryUserRepository implements UserRepository {
     return user;
   }
 
-  #plan(users: readonly NewUser[], claims: Claims): Step[] {
-    const requests = new Map<string, number>();
-    return users.map((user, index) => {
-      const { request } = user;
-      const known = request && this.#userOf(request, index);
-      if (known !== undefined) return { known };
-      const earlier = request && requests.get(requestKey(request));
-      if (earlier !== undefined) {
-        if (users[earlier]?.request?.fingerprint !== request?.fingerprint) throw new RequestIdReusedError(index);
-        return { earlier };
-      }
-      claims.claim(user, index);
-      if (request !== undefined) requests.set(requestKey(request), index);
-      return { create: user };
-    });
-  }
-
-  #carryOut(plan: readonly Step[]): User[] {
-    const now = Date.now();
-    const users: User[] = [];
-    for (const step of plan) {
-      if ("create" in step) users.push(this.#insert(step.create, now));
-      else users.push("known" in step ? step.known : (users[step.earlier] as User));
-    }
-    return users;
-  }
-
-  /** The user whom a request has created; undefined if the request is not known. */
-  #userOf(request: CreationRequest, index: number): User | undefined {
+  #known(request: CreationRequest): KnownRequest | undefined {
     const known = this.#requests.find(request);
-    if (known === undefined) return undefined;
-    if (known.fingerprint !== request.fingerprint) throw new RequestIdReusedError(index);
-    return this.#get(known.userId);
+    return known && { ...known, user: this.#byId.get(known.userId) };
   }
 
   #insert(draft: NewUser, now: number): User {
-    const user = this.#stamp(draft, newUserId(), now, now);
+    const user = toUser(draft, { id: newUserId(), createdAt: now, updatedAt: now, version: 1 });
     this.#byId.set(user.id, user);
     this.#ordered.push(user);
+    this.#changes.append("created", user.id);
     if (draft.request !== undefined) this.#requests.add(draft.request, user.id);
     return user;
-  }
-
-  /** The user that a draft becomes, with the next revision. */
-  #stamp(draft: UserDraft, id: string, createdAt: number, updatedAt: number): User {
-    this.#revision++;
-    return toUser(draft, { id, createdAt, updatedAt, revision: this.#revision });
   }
 
   #freeKeys({ emailKey, usernameKey }: UserDraft): void {

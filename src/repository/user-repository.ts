@@ -1,9 +1,6 @@
 import type { User, UserDraft } from "../domain/user.ts";
-
-/** Something that can be called off, such as the call a handler serves. The signal is asked for only when it matters. */
-export interface Cancellable {
-  readonly signal: AbortSignal;
-}
+import type { ChangeLog } from "./change-log.ts";
+import type { Cancellable, WriteScope } from "./scope.ts";
 
 /** What makes a creation happen once, however often it is asked for. */
 export interface CreationRequest {
@@ -30,8 +27,16 @@ export const REQUEST_LIFETIME_MS = 24 * 3_600_000;
  * - Once the signal of `scope` is aborted, a write that has not taken effect rejects with the signal's reason, and
  *   never takes effect later. A read may still answer.
  * - Returned users are the repository's own, and immutable.
+ * - An adapter that outlives the process keeps a record, for those who operate it, of who set a role or a status, or deleted
+ *   a user, and when.
+ *
+ * An adapter whose users are elsewhere fails with StoreUnavailableError where it cannot reach them, and nothing has
+ * happened; and with OutcomeUnknownError where it lost touch while a write was taking effect, so that nobody can say.
  */
 export interface UserRepository {
+  /** One change for each user that was created, changed or deleted. */
+  readonly changes: ChangeLog;
+
   /**
    * Reads one user.
    *
@@ -56,7 +61,7 @@ export interface UserRepository {
 
   /**
    * Creates all of these users, or none, and returns them in order. Assigns ids that are greater than every id that this
-   * process has assigned before, ascending in the order of the drafts, the time of creation, and a revision. The signal is
+   * process has assigned before, ascending in the order of the drafts, and the time of creation. The signal is
    * looked at once more immediately before the users become visible.
    *
    * A request that the repository knows, from an earlier call or from earlier in this one, creates nobody: it stands for
@@ -70,18 +75,18 @@ export interface UserRepository {
    * @throws RequestIdReusedError if a known request has another fingerprint.
    * @throws UserNotFoundError if a known request created a user who has been deleted.
    */
-  create(users: readonly NewUser[], scope: Cancellable): Promise<User[]>;
+  create(users: readonly NewUser[], scope: WriteScope): Promise<User[]>;
 
   /**
-   * Replaces a user's fields by what `change` makes of the user, and returns the user with a new revision and time of
-   * change; where `change` returns undefined, nothing happens, and the user is returned as is. Between the user that
+   * Replaces a user's fields by what `change` makes of the user, and returns the user with a greater version and the
+   * time of the change; where `change` returns undefined, nothing happens, and the user is returned as is. Between the user that
    * `change` saw and the replacement, nobody else changes the user. `change` must have no effects, for it may be asked more
    * than once. What it throws is thrown, and nothing is changed.
    *
    * @throws UserNotFoundError if there is none with this id.
    * @throws TakenError without an index, if the new key of the e-mail address or of the username is another user's.
    */
-  update(id: string, change: (user: User) => UserDraft | undefined, scope: Cancellable): Promise<User>;
+  update(id: string, change: (user: User) => UserDraft | undefined, scope: WriteScope): Promise<User>;
 
   /**
    * Deletes a user with all that is known of them, unless `check` throws, which may be asked more than once. The id is never
@@ -89,5 +94,5 @@ export interface UserRepository {
    *
    * @throws UserNotFoundError if there is none with this id.
    */
-  delete(id: string, check: (user: User) => void, scope: Cancellable): Promise<void>;
+  delete(id: string, check: (user: User) => void, scope: WriteScope): Promise<void>;
 }

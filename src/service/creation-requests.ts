@@ -1,13 +1,13 @@
 import { fieldsOf, type UserDraft } from "../domain/user.ts";
 import type { CreationRequest } from "../repository/user-repository.ts";
-import { createMac, type Mac } from "./mac.ts";
+import { createMac, type KeySource, type Mac } from "./mac.ts";
 
 /** Makes of a request id and what it is to create the request that a repository knows again. */
 export class CreationRequests {
   readonly #macOf: Mac;
 
-  /** `key` holds at least 32 unguessable bytes, without which no fingerprint tells whether a guessed content is the true one. */
-  constructor(key: Uint8Array) {
+  /** Without `key`, no fingerprint tells whether a guessed content is the true one. */
+  constructor(key: KeySource) {
     this.#macOf = createMac(key, "creation request 1");
   }
 

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { InvalidInputError } from "../domain/errors.ts";
-import { createMac, type Mac } from "./mac.ts";
+import { createMac, type KeySource, type Mac } from "./mac.ts";
 
 const MAC_BYTES = 16;
 
@@ -11,8 +11,7 @@ const MAC_BYTES = 16;
 export class PageTokens {
   readonly #macOf: Mac;
 
-  /** `key` holds at least 32 unguessable bytes. */
-  constructor(key: Uint8Array) {
+  constructor(key: KeySource) {
     this.#macOf = createMac(key, "page token 1");
   }
 

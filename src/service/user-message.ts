@@ -23,9 +23,12 @@ export function toPassingUserMessage(user: User): UserMessage {
   return messages.get(user) ?? create(UserSchema, toInit(user));
 }
 
-/** The etag that stands for this state of a user (AIP-154). */
-export function etagOf({ revision }: User): string {
-  return `"${revision}"`;
+/** Where the last group of an id begins, which is random. */
+const ETAG_ID_START = 24;
+
+/** The etag that stands for this state of this user, and for no other state of anybody (AIP-154). */
+export function etagOf({ id, version }: Pick<User, "id" | "version">): string {
+  return `"${version}-${id.slice(ETAG_ID_START)}"`;
 }
 
 function toInit(user: User): MessageInitShape<typeof UserSchema> {

@@ -31,6 +31,7 @@ import { callerOf, permitChange } from "./permission.ts";
 import { fieldsOfNewUser } from "./user-fields.ts";
 import { etagOf, toUserMessage } from "./user-message.ts";
 import { readUpdate } from "./user-update.ts";
+import { writeScope } from "./write-scope.ts";
 
 /** What the users of one CreateUsers call may take, because they are in memory until the stream ends. */
 const MAX_BYTES_PER_CALL = 128 * 2 ** 20;
@@ -48,7 +49,9 @@ type UserWrites = Pick<ServiceImpl<typeof UserService>, "createUser" | "createUs
 /** Makes the RPCs that write users. */
 export function createUserWrites({ repository, creationRequests, maxUsersPerCall }: UserWriteParts): UserWrites {
   async function createUser(request: CreateUserRequest, context: HandlerContext): Promise<CreateUserResponse> {
-    const [user] = await repository.create([toNewUser(request, callerOf(context))], context).catch(throwUnnumbered);
+    const [user] = await repository
+      .create([toNewUser(request, callerOf(context))], writeScope(context))
+      .catch(throwUnnumbered);
     return create(CreateUserResponseSchema, { user: user && toUserMessage(user) });
   }
 
@@ -67,7 +70,7 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
       users.push(user);
     }
     if (users.length === 0) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
-    const created = await repository.create(users, context);
+    const created = await repository.create(users, writeScope(context));
     const userIds = created.map(({ id }) => id);
     return create(CreateUsersResponseSchema, { userIds, createdCount: userIds.length });
   }
@@ -99,14 +102,14 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
       permitChange(callerOf(context), current, fields);
       return draftUser(fields);
     };
-    const user = await repository.update(message.id, change, context).catch((error: unknown) => {
+    const user = await repository.update(message.id, change, writeScope(context)).catch((error: unknown) => {
       throw error instanceof TakenError ? error.in("user") : error;
     });
     return create(UpdateUserResponseSchema, { user: toUserMessage(user) });
   }
 
   async function deleteUser({ id, etag }: DeleteUserRequest, context: HandlerContext): Promise<DeleteUserResponse> {
-    await repository.delete(id, (current) => requireEtag(current, etag), context);
+    await repository.delete(id, (current) => requireEtag(current, etag), writeScope(context));
     return create(DeleteUserResponseSchema, { success: true });
   }
 

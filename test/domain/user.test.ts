@@ -28,7 +28,7 @@ describe("draftUser", () => {
 
   it("takes nothing but a user's fields from what it is given", () => {
     const fields = { ...BLANK_USER, email: "ada@example.com", name: "Ada" };
-    const more = { ...fields, id: "chosen", revision: 7 };
+    const more = { ...fields, id: "chosen", version: 7 };
     expect(draftUser(more)).toEqual({ ...fields, emailKey: "ada@example.com", usernameKey: undefined });
   });
 
@@ -93,14 +93,14 @@ describe("fieldsOf", () => {
   });
 
   it("takes nothing else", () => {
-    const user = { ...ADA, id: "x", createdAt: 1, updatedAt: 2, revision: 3, emailKey: "ada@example.com" };
+    const user = { ...ADA, id: "x", createdAt: 1, updatedAt: 2, version: 3, emailKey: "ada@example.com" };
     expect(fieldsOf(user)).toEqual(ADA);
   });
 });
 
 describe("haveSameFields", () => {
   it("is true for the same fields, whichever objects hold them, and whatever else there is", () => {
-    const user = { ...structuredClone(ADA), id: "x", createdAt: 1, updatedAt: 2, revision: 3 };
+    const user = { ...structuredClone(ADA), id: "x", createdAt: 1, updatedAt: 2, version: 3 };
     expect(haveSameFields(ADA, user)).toBe(true);
     expect(haveSameFields(user, ADA)).toBe(true);
   });

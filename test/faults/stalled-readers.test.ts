@@ -3,6 +3,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:h
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { served } from "../../src/application.ts";
 import { BLANK_USER, draftUser, type User } from "../../src/domain/user.ts";
 import { UserSchema } from "../../src/gen/user/v1/user_pb.ts";
 import {
@@ -13,10 +14,10 @@ import {
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import { MemoryUserRepository } from "../../src/repository/memory.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
-import { served } from "../../src/server.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PageTokens } from "../../src/service/page-token.ts";
 import { createUserService } from "../../src/service/user-service.ts";
+import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import { FULL } from "../support/full.ts";
 import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
@@ -173,10 +174,10 @@ class CountingRepository extends MemoryUserRepository {
 }
 
 async function repositoryOf(count: number): Promise<CountingRepository> {
-  const repository = new CountingRepository();
+  const repository = new CountingRepository(RETENTION);
   await repository.create(
     newUsers(count, "user").map((user) => draftUser({ ...BLANK_USER, ...user })),
-    new AbortController(),
+    SCOPE,
   );
   return repository;
 }
@@ -185,8 +186,8 @@ function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> 
   const key = new Uint8Array(32);
   return createUserService({
     repository,
-    pageTokens: new PageTokens(key),
-    creationRequests: new CreationRequests(key),
+    pageTokens: new PageTokens(() => key),
+    creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
   });
 }

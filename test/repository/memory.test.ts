@@ -1,4 +1,5 @@
 import { MemoryUserRepository } from "../../src/repository/memory.ts";
+import { RETENTION } from "./suite/drafts.ts";
 import { userRepositoryContract } from "./user-repository-suite.ts";
 
-userRepositoryContract("MemoryUserRepository", async () => new MemoryUserRepository());
+userRepositoryContract("MemoryUserRepository", async () => new MemoryUserRepository(RETENTION));

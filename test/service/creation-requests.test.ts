@@ -4,7 +4,7 @@ import { CreationRequests } from "../../src/service/creation-requests.ts";
 
 const KEY = Buffer.alloc(32, 1);
 const ID = "0b9f1c7e-52c4-4d3a-9f0e-7a1b2c3d4e5f";
-const requests = new CreationRequests(KEY);
+const requests = new CreationRequests(() => KEY);
 
 function draft(fields: Partial<UserFields> = {}): UserDraft {
   return draftUser({ ...BLANK_USER, email: "ada@example.com", name: "Ada", ...fields });
@@ -12,7 +12,7 @@ function draft(fields: Partial<UserFields> = {}): UserDraft {
 
 describe("CreationRequests", () => {
   it("makes the same request of the same content, so that replicas with one key agree", () => {
-    const replica = new CreationRequests(Buffer.from(KEY));
+    const replica = new CreationRequests(() => Buffer.from(KEY));
     expect(replica.of("root", ID, draft())).toEqual(requests.of("root", ID, draft()));
   });
 
@@ -54,7 +54,7 @@ describe("CreationRequests", () => {
 
   it("makes another fingerprint with another key, and tells nothing of the content", () => {
     const { fingerprint } = requests.of("root", ID, draft());
-    expect(new CreationRequests(Buffer.alloc(32, 2)).of("root", ID, draft()).fingerprint).not.toBe(fingerprint);
+    expect(new CreationRequests(() => Buffer.alloc(32, 2)).of("root", ID, draft()).fingerprint).not.toBe(fingerprint);
     expect(fingerprint).toMatch(/^[\w-]{43}$/);
   });
 });

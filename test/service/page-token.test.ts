@@ -7,7 +7,7 @@ const KEY = Buffer.alloc(32, 1);
 const ID = "018f2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b";
 const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-const tokens = new PageTokens(KEY);
+const tokens = new PageTokens(() => KEY);
 
 function isRefused(token: string, by = tokens): boolean {
   try {
@@ -29,7 +29,7 @@ describe("PageTokens", () => {
   });
 
   it("makes the same token of the same id, so that replicas with one key agree", () => {
-    const replica = new PageTokens(Buffer.from(KEY));
+    const replica = new PageTokens(() => Buffer.from(KEY));
     expect(replica.seal(ID)).toBe(tokens.seal(ID));
     expect(replica.open(tokens.seal(ID))).toBe(ID);
   });
@@ -60,7 +60,7 @@ describe("PageTokens", () => {
   });
 
   it("refuses a token of another key", () => {
-    expect(isRefused(tokens.seal(ID), new PageTokens(Buffer.alloc(32, 2)))).toBe(true);
+    expect(isRefused(tokens.seal(ID), new PageTokens(() => Buffer.alloc(32, 2)))).toBe(true);
   });
 
   it("refuses what the same key authenticates for another purpose", () => {

@@ -5,7 +5,7 @@ import { etagOf, toPassingUserMessage, toUserMessage } from "../../src/service/u
 /** A user of their own each time, because messages are kept by the user's identity. */
 function newUser(fields: Partial<User> = {}): User {
   const profile = { bio: "Writes notes.", avatarUrl: "" };
-  return { ...BLANK_USER, id: "ada", createdAt: 1, updatedAt: 2, revision: 3, tags: ["first"], profile, ...fields };
+  return { ...BLANK_USER, id: "ada", createdAt: 1, updatedAt: 2, version: 3, tags: ["first"], profile, ...fields };
 }
 
 describe("toUserMessage", () => {
@@ -42,8 +42,11 @@ describe("toPassingUserMessage", () => {
 });
 
 describe("etagOf", () => {
-  it("is another for every revision, in quotes as AIP-154 has it", () => {
-    expect(etagOf(newUser())).toBe('"3"');
-    expect(etagOf(newUser({ revision: 4 }))).toBe('"4"');
+  const user = { id: "018f0000-0000-7000-8000-00000000000a", version: 3 };
+
+  it("is another for every version and for every user, in quotes as AIP-154 has it", () => {
+    expect(etagOf(user)).toBe('"3-00000000000a"');
+    expect(etagOf({ ...user, version: 4 })).toBe('"4-00000000000a"');
+    expect(etagOf({ ...user, id: "018f0000-0000-7000-8000-00000000000b" })).toBe('"3-00000000000b"');
   });
 });

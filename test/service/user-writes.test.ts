@@ -7,6 +7,7 @@ import { MemoryUserRepository } from "../../src/repository/memory.ts";
 import { principalKey } from "../../src/service/call-values.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { createUserWrites } from "../../src/service/user-writes.ts";
+import { RETENTION } from "../repository/suite/drafts.ts";
 import { ADMIN } from "../support/server.ts";
 
 const CONTEXT = {
@@ -16,8 +17,8 @@ const CONTEXT = {
 
 describe("CreateUsers", () => {
   it("refuses users that take too much memory together, and creates none of them", async () => {
-    const repository = new MemoryUserRepository();
-    const creationRequests = new CreationRequests(new Uint8Array(32));
+    const repository = new MemoryUserRepository(RETENTION);
+    const creationRequests = new CreationRequests(() => new Uint8Array(32));
     const { createUsers } = createUserWrites({ repository, creationRequests, maxUsersPerCall: 10_000 });
     const profile = { bio: "x".repeat(16_384) };
     let taken = 0;

@@ -7,7 +7,7 @@ import {
   REQUEST_LIFETIME_MS,
   type UserRepository,
 } from "../../../src/repository/user-repository.ts";
-import { changed, createOne, draft, drafts, errorOf, everybody, outcomesOf, SCOPE } from "./drafts.ts";
+import { changed, createOne, draft, drafts, errorOf, everybody, outcomesOf, SCOPE, scopeOf } from "./drafts.ts";
 
 const REQUEST: CreationRequest = { caller: "alice", id: "7d2f", fingerprint: "of the content" };
 
@@ -200,7 +200,9 @@ export function creationRequestsContract(name: string, create: () => Promise<Use
     it("does not know it either when the call was called off", async () => {
       const repository = await create();
       const signal = AbortSignal.abort(new Error("called off"));
-      await expect(repository.create([requested("ada@example.com")], { signal })).rejects.toThrow("called off");
+      await expect(repository.create([requested("ada@example.com")], scopeOf({ signal }))).rejects.toThrow(
+        "called off",
+      );
       const other = requested("bob@example.com", { fingerprint: "of other content" });
       expect(await repository.create([other], SCOPE)).toMatchObject([{ email: "bob@example.com" }]);
     });

@@ -1,9 +1,19 @@
 import { expect } from "vitest";
 import { BLANK_USER, draftUser, type User, type UserDraft, type UserFields } from "../../../src/domain/user.ts";
-import type { Cancellable, UserRepository } from "../../../src/repository/user-repository.ts";
+import type { ChangeRetention } from "../../../src/repository/change-log.ts";
+import type { Cancellable, WriteScope } from "../../../src/repository/scope.ts";
+import type { UserRepository } from "../../../src/repository/user-repository.ts";
+
+/** A retention under which nothing is forgotten while a test runs. */
+export const RETENTION: ChangeRetention = { maxCount: 1_000_000, maxAgeMs: 3_600_000 };
 
 /** A call that nobody calls off. */
-export const SCOPE: Cancellable = { signal: new AbortController().signal };
+export const SCOPE: WriteScope = { signal: new AbortController().signal, author: { id: "root", role: "admin" } };
+
+/** A call that somebody may call off. */
+export function scopeOf({ signal }: Cancellable): WriteScope {
+  return { ...SCOPE, signal };
+}
 
 /** Texts that a store could be tempted to change or to refuse. */
 export const ODD_TEXTS = ["  two  spaces  ", "O'Brien; --", "\\N", "e\u0301", "\u00e9", "😀", "\u202e"];
