@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { z } from "zod";
+import type { ChangeRetention } from "./repository/change-log.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 
 /** How the process runs: checked and complete. */
@@ -10,14 +11,25 @@ export interface Config {
   readonly port: number;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
   readonly tokens: TokenConfig | undefined;
-  /** At least 32 bytes. */
-  readonly pageTokenKey: Uint8Array;
+  /** At least 32 bytes; undefined if one is to be made. */
+  readonly pageTokenKey: Uint8Array | undefined;
+  /** Where the users are kept; undefined for memory. */
+  readonly database: DatabaseConfig | undefined;
+  readonly changeRetention: ChangeRetention;
   readonly maxUsersPerCall: number;
   readonly logLevel: Values["LOG_LEVEL"] & string;
   /** Undefined: pretty on a terminal, json otherwise. */
   readonly logFormat: Values["LOG_FORMAT"];
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
+}
+
+/** How the database is reached. */
+export interface DatabaseConfig {
+  /** Holds a password, as a rule. */
+  readonly url: string;
+  /** How many connections calls may use at a time. */
+  readonly poolSize: number;
 }
 
 /** Which tokens are believed. */
@@ -162,13 +174,22 @@ function complete(values: Values, faults: Faults): Config {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
     tokens: values.AUTH === "none" ? undefined : toTokenConfig(values),
-    pageTokenKey: values.PAGE_TOKEN_KEY ?? randomBytes(KEY_BYTES),
+    pageTokenKey: values.PAGE_TOKEN_KEY,
+    database: toDatabaseConfig(values),
+    changeRetention: {
+      maxCount: values.CHANGE_LOG_MAX_COUNT ?? 0,
+      maxAgeMs: values.CHANGE_LOG_MAX_AGE ?? 0,
+    },
     maxUsersPerCall: values.MAX_USERS_PER_CALL ?? 0,
     logLevel: values.LOG_LEVEL ?? "info",
     logFormat: values.LOG_FORMAT,
     shutdownDelayMs: values.SHUTDOWN_DELAY ?? 0,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT ?? 0,
   };
+}
+
+function toDatabaseConfig({ DATABASE_URL, DATABASE_POOL_SIZE }: Values): DatabaseConfig | undefined {
+  return DATABASE_URL === undefined ? undefined : { url: DATABASE_URL, poolSize: DATABASE_POOL_SIZE ?? 1 };
 }
 
 function toTokenConfig({ JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE }: Values): TokenConfig {

@@ -1,7 +1,7 @@
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
-import type { ServiceImpl } from "@connectrpc/connect";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { type Application, userApplication } from "./application.ts";
 import { type Config, type TokenConfig, toAddress } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
@@ -12,7 +12,6 @@ import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection
 import { Health } from "./gen/health/v1/health_pb.ts";
 import { Access } from "./gen/policy/v1/policy_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
-import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
@@ -28,10 +27,6 @@ import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { writeWindow } from "./interceptors/write-window.ts";
-import { MemoryUserRepository } from "./repository/memory.ts";
-import { CreationRequests } from "./service/creation-requests.ts";
-import { PageTokens } from "./service/page-token.ts";
-import { createUserService } from "./service/user-service.ts";
 
 /** Messages that are sent many times: encoded once. */
 const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema]);
@@ -50,12 +45,6 @@ export class ListenError extends Error {
   }
 }
 
-/** A service and what serves it. */
-export interface ServedService {
-  readonly service: DescService;
-  mountOn(server: Server, options: MountOptions): void;
-}
-
 /** A server that accepts calls. */
 export interface RunningServer {
   /** The port it listens on. */
@@ -66,42 +55,26 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Pairs a service of the contract with its implementation. */
-export function served<S extends DescService>(service: S, implementation: ServiceImpl<S>): ServedService {
-  return { service, mountOn: (server, options) => mount(server, service, implementation, options) };
-}
-
-/** What a server is made for. */
-export interface Application {
-  readonly services: readonly ServedService[];
-  /** Whether the user with this id may not call. */
-  isSuspended(userId: string): boolean | Promise<boolean>;
-}
-
-/** The application that this project is about. */
-export function userApplication({ pageTokenKey, maxUsersPerCall }: Config): Application {
-  const repository = new MemoryUserRepository();
-  const pageTokens = new PageTokens(pageTokenKey);
-  const creationRequests = new CreationRequests(pageTokenKey);
-  const service = createUserService({ repository, pageTokens, creationRequests, maxUsersPerCall });
-  return { services: [served(UserService, service)], isSuspended: (userId) => repository.isSuspended(userId) };
-}
-
 /**
  * Starts a server of an application's services, with health and reflection beside them.
+ *
+ * The server takes the application over, and closes it when it stops, or if it cannot listen.
  *
  * @throws Error if a method states no policy, or if the server cannot listen.
  */
 export async function startServer(
   config: Config,
   logger: Logger,
-  { services, isSuspended }: Application = userApplication(config),
+  application: Application = userApplication(config, logger),
 ): Promise<RunningServer> {
+  const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
   const { tokens } = config;
   const authenticate =
-    tokens === undefined ? () => EVERYBODY : exceptSuspended(tokenAuthentication(tokens), isSuspended);
+    tokens === undefined
+      ? () => EVERYBODY
+      : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
@@ -126,8 +99,11 @@ export async function startServer(
     live,
   );
 
-  const port = await listen(server, config);
-  health.set("SERVING");
+  const port = await listen(server, config).catch(async (error: unknown) => {
+    await application.close();
+    throw error;
+  });
+  readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
     port,
@@ -135,11 +111,18 @@ export async function startServer(
       return openCalls.size;
     },
     stop() {
-      const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
-      stopping ??= stopGracefully({ server, health, live, calls: openCalls }, times);
+      stopping ??= stop();
       return stopping;
     },
   };
+
+  async function stop(): Promise<void> {
+    // From now on it is not for the application to say that calls are served.
+    readiness.follow(() => {});
+    const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
+    await stopGracefully({ server, health, live, calls: openCalls }, times);
+    await application.close();
+  }
 }
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */

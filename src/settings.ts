@@ -58,8 +58,29 @@ export const SETTINGS = {
   JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
   PAGE_TOKEN_KEY: {
     about:
-      "Key of page tokens and of what is kept of creation requests, the same for all replicas; made anew at each start if absent",
+      "Key of page tokens and of what is kept of creation requests, the same for all replicas; if absent, made once and kept in the database, or made anew at each start",
     ...SECRET,
+  },
+  DATABASE_URL: {
+    about: "PostgreSQL database that keeps the users; in memory if absent",
+    allowed: "a URL such as postgres://user:password@host:5432/database",
+    secret: true,
+    schema: z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text)),
+  },
+  DATABASE_POOL_SIZE: {
+    about: "How many connections to the database calls may use at a time",
+    ...wholeNumber(1, 1000),
+    fallback: "10",
+  },
+  CHANGE_LOG_MAX_COUNT: {
+    about: "How many changes of users are kept for those who follow them",
+    ...wholeNumber(1, 100_000_000),
+    fallback: "1000000",
+  },
+  CHANGE_LOG_MAX_AGE: {
+    about: "How long changes of users are kept",
+    ...duration(8760),
+    fallback: "168h",
   },
   // The ids of more than 100 000 users would not fit into the 4 MiB that clients receive by default.
   MAX_USERS_PER_CALL: {
@@ -107,19 +128,20 @@ function oneOf<const T extends string>(...values: readonly T[]): Pick<Setting<T>
   return { allowed: values.join(", "), schema: z.enum(values) as unknown as z.ZodType<T, string> };
 }
 
+const HOUR_MS = 3_600_000;
 const UNIT_MS = new Map([
   ["ms", 1],
   ["s", 1000],
   ["m", 60_000],
+  ["h", HOUR_MS],
 ]);
-const MAX_DURATION_MS = 3_600_000;
 
 /** A duration in milliseconds. */
-function duration(): Pick<Setting<number>, "allowed" | "schema"> {
+function duration(maxHours = 1): Pick<Setting<number>, "allowed" | "schema"> {
   const schema = z
     .string()
-    .regex(/^\d{1,7}(ms|s|m)$/)
+    .regex(/^\d{1,7}(ms|s|m|h)$/)
     .transform((text) => Number.parseInt(text, 10) * (UNIT_MS.get(text.replace(/^\d+/, "")) ?? Number.NaN))
-    .refine((ms) => ms <= MAX_DURATION_MS);
-  return { allowed: "a whole number with the unit ms, s or m, up to 60m", schema };
+    .refine((ms) => ms <= maxHours * HOUR_MS);
+  return { allowed: `a whole number with the unit ms, s, m or h, up to ${maxHours}h`, schema };
 }

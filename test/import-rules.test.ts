@@ -17,6 +17,8 @@ const COMPOSITION = [
   "settings.ts",
   "logger.ts",
   "banner.ts",
+  "application.ts",
+  "readiness.ts",
 ] as const;
 
 const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
@@ -65,6 +67,10 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["service", "@grpc/grpc-js"],
   ["service", "grpc-health-check"],
   ["service", "pino"],
+  ["service", "pg"],
+  ["grpc", "pg"],
+  ["interceptors", "pg"],
+  ["client", "pg"],
   ["grpc", "../repository/memory.ts"],
   ["grpc", "../repository/user-repository.ts"],
   ["grpc", "../interceptors/auth.ts"],
@@ -119,10 +125,13 @@ const ALLOWED: readonly (readonly [folder: string, module: string])[] = [
   ["repository", "../domain/user.ts"],
   ["repository", "./user-repository.ts"],
   ["repository", "uuid"],
+  ["repository/postgres", "pg"],
   ["service", "../domain/user.ts"],
   ["service", "../contract/policy.ts"],
   ["service", "../gen/user/v1/user_pb.ts"],
   ["service", "../repository/user-repository.ts"],
+  ["service", "../repository/change-log.ts"],
+  ["service", "../repository/scope.ts"],
   ["service", "@connectrpc/connect"],
   ["grpc", "../domain/errors.ts"],
   ["grpc", "../contract/policy.ts"],

@@ -45,12 +45,13 @@ describe("Health.Check", () => {
 });
 
 describe("Health.List", () => {
-  it("says SERVING of every service and of the server as a whole", async () => {
+  it("says SERVING of every service, of the server as a whole, and of its liveness", async () => {
     const { statuses } = await healthClient(await startTestServer()).list({});
     const listed = Object.entries(statuses).map(([service, { status }]) => [service, status]);
     expect(Object.fromEntries(listed)).toEqual({
       "": ServingStatus.SERVING,
       "user.v1.UserService": ServingStatus.SERVING,
+      liveness: ServingStatus.SERVING,
     });
   });
 });

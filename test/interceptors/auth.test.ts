@@ -3,9 +3,10 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { SignJWT } from "jose";
 import pino from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { type Application, userApplication } from "../../src/application.ts";
 import type { Principal } from "../../src/domain/principal.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
-import { type Application, startServer, userApplication } from "../../src/server.ts";
+import { startServer } from "../../src/server.ts";
 import { principalKey } from "../../src/service/call-values.ts";
 import { failureOf } from "../support/errors.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
@@ -134,8 +135,9 @@ describe("a caller who may be suspended", () => {
 
   /** A client of a server whose application says who is suspended. */
   async function startWith(isSuspended: Required<Application>["isSuspended"]) {
-    const { services } = userApplication(testConfig());
-    const server = await startServer(testConfig(), pino({ enabled: false }), { services, isSuspended });
+    const logger = pino({ enabled: false });
+    const application = { ...userApplication(testConfig(), logger), isSuspended };
+    const server = await startServer(testConfig(), logger, application);
     onTestFinished(() => server.stop());
     const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${server.port}` });
     const headers = { authorization: `Bearer ${await tokenFor(USER)}` };

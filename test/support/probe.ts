@@ -1,6 +1,6 @@
 import { type Client, createClient, type ServiceImpl } from "@connectrpc/connect";
+import { served } from "../../src/application.ts";
 import type { Principal } from "../../src/domain/principal.ts";
-import { served } from "../../src/server.ts";
 import { ProbeService } from "../gen/probe/v1/probe_pb.ts";
 import { startTestServer, type TestServer, type TestServerOptions, transportTo } from "./server.ts";
 

@@ -3,11 +3,13 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { status } from "@grpc/grpc-js";
 import pino from "pino";
 import { expect, onTestFinished } from "vitest";
+import type { Application, ServedService } from "../../src/application.ts";
 import { type Config, parseConfig } from "../../src/config.ts";
 import type { Principal } from "../../src/domain/principal.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { signToken } from "../../src/interceptors/token.ts";
-import { type RunningServer, type ServedService, startServer } from "../../src/server.ts";
+import { Readiness } from "../../src/readiness.ts";
+import { type RunningServer, startServer } from "../../src/server.ts";
 import { LogLines } from "./log-lines.ts";
 
 /** The key of the tests' tokens. */
@@ -36,12 +38,17 @@ export async function startTestServer({ environment = {}, services }: TestServer
   const config = testConfig(environment);
   const logs = new LogLines();
   const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
-  const server = await startServer(config, logger, services && { services, isSuspended: () => false });
+  const server = await startServer(config, logger, services && applicationOf(services));
   onTestFinished(async () => {
     await server.stop();
     expect(server.openCalls, "calls left open").toBe(0);
   });
   return { port: server.port, address: `127.0.0.1:${server.port}`, config, server, logs };
+}
+
+/** An application of services that need nothing. */
+export function applicationOf(services: readonly ServedService[]): Application {
+  return { services, isSuspended: () => false, readiness: new Readiness(true), close: async () => {} };
 }
 
 export function testConfig(environment: Readonly<Record<string, string>> = {}): Config {

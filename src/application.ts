@@ -1,0 +1,99 @@
+import { randomBytes } from "node:crypto";
+import type { DescService } from "@bufbuild/protobuf";
+import type { ServiceImpl } from "@connectrpc/connect";
+import type { Server } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { Config, DatabaseConfig } from "./config.ts";
+import { UserService } from "./gen/user/v1/user_service_pb.ts";
+import { type MountOptions, mount } from "./grpc/mount.ts";
+import { Readiness } from "./readiness.ts";
+import type { ChangeRetention } from "./repository/change-log.ts";
+import { MemoryUserRepository } from "./repository/memory.ts";
+import { openStore } from "./repository/postgres/store.ts";
+import type { UserRepository } from "./repository/user-repository.ts";
+import { CreationRequests } from "./service/creation-requests.ts";
+import type { KeySource } from "./service/mac.ts";
+import { PageTokens } from "./service/page-token.ts";
+import { createUserService } from "./service/user-service.ts";
+
+/** A service and what serves it. */
+export interface ServedService {
+  readonly service: DescService;
+  mountOn(server: Server, options: MountOptions): void;
+}
+
+/** Pairs a service of the contract with its implementation. */
+export function served<S extends DescService>(service: S, implementation: ServiceImpl<S>): ServedService {
+  return { service, mountOn: (server, options) => mount(server, service, implementation, options) };
+}
+
+/** What a server is made for. */
+export interface Application {
+  readonly services: readonly ServedService[];
+  /** Whether the user with this id may not call. */
+  isSuspended(userId: string): boolean | Promise<boolean>;
+  /** Whether calls can be served: what they need is there. */
+  readonly readiness: Readiness;
+  /** Lets go of what calls need. There are none any more. */
+  close(): Promise<void>;
+}
+
+/** The application that this project is about. */
+export function userApplication(config: Config, logger: Logger): Application {
+  const { users, sharedKey, readiness, close } =
+    config.database === undefined
+      ? inMemory(config.changeRetention)
+      : inPostgres(config.database, config.changeRetention, logger);
+  const configured = config.pageTokenKey;
+  const key = configured === undefined ? sharedKey : () => configured;
+  const service = createUserService({
+    repository: users,
+    pageTokens: new PageTokens(key),
+    creationRequests: new CreationRequests(key),
+    maxUsersPerCall: config.maxUsersPerCall,
+  });
+  return {
+    services: [served(UserService, service)],
+    isSuspended: (userId) => users.isSuspended(userId),
+    readiness,
+    close,
+  };
+}
+
+/** Where users are kept. */
+interface Storage extends Pick<Application, "readiness" | "close"> {
+  readonly users: UserRepository;
+  /** A key that all replicas with the same storage have. */
+  readonly sharedKey: KeySource;
+}
+
+function inMemory(retention: ChangeRetention): Storage {
+  const key = randomBytes(32);
+  const users = new MemoryUserRepository(retention);
+  return { users, sharedKey: () => key, readiness: new Readiness(true), close: async () => {} };
+}
+
+function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger: Logger): Storage {
+  const readiness = new Readiness(false);
+  let reported = "";
+  const store = openStore(
+    { ...database, retention },
+    {
+      onFound() {
+        reported = "";
+        logger.info("database found");
+        readiness.set(true);
+      },
+      onLost(cause) {
+        readiness.set(false);
+        // Every attempt to reach it tells again what the matter is.
+        if (String(cause) !== reported) logger.error({ err: cause }, "database not available");
+        reported = String(cause);
+      },
+      onUpkeepFailed(cause) {
+        logger.error({ err: cause }, "upkeep of the database failed");
+      },
+    },
+  );
+  return { users: store.users, sharedKey: store.sharedKey, readiness, close: store.close };
+}

@@ -1,0 +1,145 @@
+import { setTimeout } from "node:timers/promises";
+import type { QueryResult } from "pg";
+import { OutcomeUnknownError, StoreUnavailableError } from "../../domain/errors.ts";
+import type { Cancellable } from "../scope.ts";
+import type { Connection } from "./connection.ts";
+import { isRefusal, toRepositoryError } from "./faults.ts";
+
+/** A statement that PostgreSQL prepares once for each connection, by its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** How long a connection may take to be usable again, in milliseconds, before it is cut. */
+const TIDY_MS = 1000;
+
+/** Statements without a deadline of their own may take this long, in milliseconds; nobody but a backup has longer ones. */
+const LONGEST_STATEMENT_MS = 2 ** 16;
+const SHORTEST_STATEMENT_MS = 2 ** 6;
+
+/** The use of one connection for one call. What the call awaits fails as soon as the call is called off or the database lost. */
+export class Session {
+  readonly #connection: Connection;
+  readonly #signal: AbortSignal;
+  readonly #interrupted = Promise.withResolvers<never>();
+  readonly #onAbort = (): void => this.#callOff();
+  /** Statements that have been sent and not been answered. */
+  #running = 0;
+  #committing = false;
+  #lost = false;
+  /** Whether a request to cancel has been delivered, once there was one. */
+  #cancelled: Promise<boolean> | undefined;
+
+  constructor(connection: Connection, scope: Cancellable) {
+    this.#connection = connection;
+    this.#signal = scope.signal;
+    this.#interrupted.promise.catch(() => {});
+    this.#signal.addEventListener("abort", this.#onAbort);
+    connection.limitStatements(statementTimeoutOf(scope));
+  }
+
+  /**
+   * Executes a statement, and returns its rows.
+   *
+   * @throws StoreUnavailableError if the server cannot be reached, the signal's reason if the call is called off, and
+   *   ConflictError or StatementError if the server refuses the statement.
+   */
+  async query<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+    const answer = this.#send<Row>({ ...statement, values: [...values] });
+    try {
+      const { rows } = await Promise.race([answer, this.#interrupted.promise]);
+      return rows;
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw this.#lost ? error : toRepositoryError(error, statement.name);
+    }
+  }
+
+  /** Begins a transaction with the next statement. */
+  begin(): void {
+    // If this fails, so does the next statement.
+    this.#send({ text: "BEGIN" }).catch(() => {});
+  }
+
+  /**
+   * Commits the transaction, unless the call has been called off by now. If it is called off meanwhile, the commit either
+   * stops, and fails with the signal's reason, or succeeds.
+   *
+   * @throws OutcomeUnknownError if the connection breaks before the answer.
+   */
+  async commit(): Promise<void> {
+    this.#signal.throwIfAborted();
+    this.#committing = true;
+    try {
+      await Promise.race([this.#send({ text: "COMMIT" }), this.#interrupted.promise]);
+    } catch (error) {
+      if (!isRefusal(error)) throw new OutcomeUnknownError(error);
+      this.#signal.throwIfAborted();
+      throw toRepositoryError(error, "COMMIT");
+    }
+  }
+
+  /** Fails what the call awaits, because the database has been lost. */
+  lose(cause: unknown): void {
+    this.#lost = true;
+    this.#interrupted.reject(new StoreUnavailableError("the database has been lost", cause));
+  }
+
+  /** Ends the use. Tells whether the connection is fit for another: nothing runs, and no transaction is open. */
+  async end(): Promise<boolean> {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    const fit = (this.#running === 0 && this.#isIdle && this.#cancelled === undefined) || (await this.#tidy());
+    if (!fit) this.#connection.cut();
+    return fit;
+  }
+
+  get #isIdle(): boolean {
+    return this.#connection.getTransactionStatus() === "I";
+  }
+
+  #callOff(): void {
+    // The answer to a COMMIT tells whether it has happened, so that is waited for; what may take long in it is a wait for
+    // the lock of the change log, which a request to cancel ends.
+    if (this.#committing) this.#requestCancel();
+    else this.#interrupted.reject(this.#signal.reason);
+  }
+
+  #requestCancel(): void {
+    this.#cancelled ??= this.#connection.cancelStatement(TIDY_MS);
+  }
+
+  /** Stops what runs, and rolls back what is open. */
+  async #tidy(): Promise<boolean> {
+    if (this.#lost) return false;
+    // A request that may yet be delivered would hit the statement of somebody else.
+    if (this.#running > 0) this.#requestCancel();
+    if ((await this.#cancelled) === false) return false;
+    const rolledBack = this.#send({ text: "ROLLBACK" }).catch(() => {});
+    await Promise.race([rolledBack, setTimeout(TIDY_MS, undefined, { ref: false })]);
+    return this.#running === 0 && this.#isIdle;
+  }
+
+  async #send<Row extends object>(query: {
+    text: string;
+    name?: string;
+    values?: unknown[];
+  }): Promise<QueryResult<Row>> {
+    this.#running++;
+    try {
+      return await this.#connection.query<Row>(query);
+    } finally {
+      this.#running--;
+    }
+  }
+}
+
+/**
+ * The limit that the server puts on the statements of a call: should this process be unable to stop a statement when the
+ * call's time runs out, the server does it not much later. A power of two, so that a connection seldom has to be told another.
+ */
+function statementTimeoutOf(scope: Cancellable): number {
+  const left = scope.timeoutMs?.() ?? LONGEST_STATEMENT_MS;
+  const power = 2 ** Math.ceil(Math.log2(Math.max(left, 1)));
+  return Math.min(Math.max(power, SHORTEST_STATEMENT_MS), LONGEST_STATEMENT_MS);
+}

@@ -1,0 +1,63 @@
+import { StoreUnavailableError } from "../../domain/errors.ts";
+import type { ChangeRetention } from "../change-log.ts";
+import type { UserRepository } from "../user-repository.ts";
+import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
+import { migrate } from "./migrate.ts";
+import { readSharedKey } from "./shared-key.ts";
+import { cleanUp } from "./upkeep.ts";
+import { PostgresUserRepository } from "./user-repository.ts";
+
+const UPKEEP_INTERVAL_MS = 60_000;
+
+/** How a store is opened. */
+export interface StoreOptions extends DatabaseOptions {
+  readonly retention: ChangeRetention;
+}
+
+/** Is told what becomes of the store. */
+export interface StoreObserver extends DatabaseObserver {
+  /** What is no longer kept could not be deleted; that is tried again later. */
+  onUpkeepFailed(cause: unknown): void;
+}
+
+/** Users in a PostgreSQL database, with what this process does to keep it in order. */
+export interface Store {
+  readonly users: UserRepository;
+  /**
+   * The key that all replicas share.
+   *
+   * @throws StoreUnavailableError until the database has been found for the first time.
+   */
+  sharedKey(): Uint8Array;
+  close(): Promise<void>;
+}
+
+/** Opens a store. The database need not be there yet: its tables are brought up to date as soon as it is found. */
+export function openStore({ retention, ...options }: StoreOptions, observer: StoreObserver): Store {
+  const database = new Database(options);
+  let key: Uint8Array | undefined;
+  const closing = new AbortController();
+  const upkeep = setInterval(() => {
+    cleanUp(database, retention, closing).catch((error: unknown) => {
+      if (!(error instanceof StoreUnavailableError || closing.signal.aborted)) observer.onUpkeepFailed(error);
+    });
+  }, UPKEEP_INTERVAL_MS).unref();
+
+  async function prepare(connection: Parameters<typeof readSharedKey>[0]): Promise<void> {
+    await migrate(options.url);
+    key = await readSharedKey(connection);
+  }
+  database.open(prepare, observer);
+  return {
+    users: new PostgresUserRepository(database),
+    sharedKey() {
+      if (key === undefined) throw new StoreUnavailableError("the database is not available");
+      return key;
+    },
+    async close() {
+      clearInterval(upkeep);
+      closing.abort();
+      await database.close();
+    },
+  };
+}

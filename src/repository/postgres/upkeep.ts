@@ -1,0 +1,56 @@
+import type { ChangeRetention } from "../change-log.ts";
+import type { Cancellable } from "../scope.ts";
+import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
+import type { Database } from "./database.ts";
+import type { Statement } from "./session.ts";
+import { toTimestamp } from "./user-rows.ts";
+
+/** So many rows go at a time, so that nobody waits long for what a transaction holds. */
+const SLICE = 5000;
+
+/**
+ * The oldest changes, as far as they are too many or too old. They go in the order of their revisions, and how far they have
+ * gone is noted in the same transaction: a reader either gets a change, or is told that it has gone.
+ */
+const FORGET_CHANGES: Statement = {
+  name: "forget_changes",
+  text: `WITH state AS (
+      SELECT expired_through FROM change_log FOR UPDATE SKIP LOCKED
+    ), oldest AS (
+      SELECT revision, changed_at FROM changes, state ORDER BY revision LIMIT ${SLICE}
+    ), kept AS (
+      SELECT coalesce(min(revision), (SELECT max(revision) + 1 FROM oldest)) AS first FROM oldest
+      WHERE revision > (SELECT max(revision) FROM changes) - $1 AND changed_at >= clock_timestamp() - $2 * interval '1 ms'
+    ), gone AS (
+      DELETE FROM changes USING kept WHERE revision < first AND revision IN (SELECT revision FROM oldest)
+      RETURNING revision
+    ), noted AS (
+      UPDATE change_log SET expired_through = (SELECT max(revision) FROM gone) WHERE EXISTS (SELECT FROM gone)
+    )
+    SELECT revision FROM gone`,
+};
+const FORGET_REQUESTS: Statement = {
+  name: "forget_requests",
+  text: `DELETE FROM creation_requests WHERE key IN (
+      SELECT key FROM creation_requests WHERE expires_at < $1 ORDER BY expires_at LIMIT ${SLICE} FOR UPDATE SKIP LOCKED
+    ) RETURNING key`,
+};
+
+/** Forgets what is no longer kept: changes, and requests that have expired. Any number of replicas may do it at once. */
+export async function cleanUp(database: Database, retention: ChangeRetention, scope: Cancellable): Promise<void> {
+  await repeat(database, FORGET_CHANGES, [retention.maxCount, retention.maxAgeMs], scope);
+  // Not before the clocks of all replicas agree that they have expired.
+  await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
+}
+
+async function repeat(
+  database: Database,
+  statement: Statement,
+  values: readonly unknown[],
+  scope: Cancellable,
+): Promise<void> {
+  let rows: object[] | undefined;
+  do {
+    rows = await database.write(scope, (session) => session.query(statement, values));
+  } while (rows?.length === SLICE);
+}

@@ -1,0 +1,218 @@
+import { UserNotFoundError } from "../../domain/errors.ts";
+import { toChangedUser, toUser as toNewUser, type User, type UserDraft } from "../../domain/user.ts";
+import { newUserId } from "../../domain/user-id.ts";
+import type { ChangeLog } from "../change-log.ts";
+import { Claims } from "../claims.ts";
+import { carryOut, planCreations, type Step } from "../creation-plan.ts";
+import type { Cancellable, WriteScope } from "../scope.ts";
+import type { NewUser, UserRepository } from "../user-repository.ts";
+import { PostgresChangeLog } from "./change-log.ts";
+import type { Database } from "./database.ts";
+import { ConflictError } from "./faults.ts";
+import { type CarriedOut, type FindRequest, findRequests, insertRequests } from "./requests.ts";
+import type { Session, Statement } from "./session.ts";
+import {
+  COLUMN_COUNT,
+  COLUMN_NAMES,
+  ROW_OF_PARAMETERS,
+  ROWS_OF_PARAMETERS,
+  SELECTED,
+  type StoredUser,
+  toColumns,
+  toRow,
+  toUser,
+  type UserRow,
+} from "./user-rows.ts";
+
+const GET: Statement = { name: "get_user", text: `SELECT ${SELECTED} FROM users WHERE id = $1` };
+const GET_MANY: Statement = { name: "get_users", text: `SELECT ${SELECTED} FROM users WHERE id = ANY ($1)` };
+const LIST: Statement = {
+  name: "list_users",
+  text: `SELECT ${SELECTED} FROM users WHERE id > $1 ORDER BY id LIMIT $2`,
+};
+const IS_SUSPENDED: Statement = {
+  name: "is_suspended",
+  text: "SELECT FROM users WHERE id = $1 AND status = 'suspended'",
+};
+const INSERT: Statement = {
+  name: "insert_users",
+  text: `INSERT INTO users (${COLUMN_NAMES}) ${ROWS_OF_PARAMETERS}`,
+};
+const UPDATE: Statement = {
+  name: "update_user",
+  text: `UPDATE users SET (${COLUMN_NAMES}) = ${ROW_OF_PARAMETERS}
+    WHERE id = $1 AND version = $${COLUMN_COUNT + 1} RETURNING id`,
+};
+const DELETE: Statement = {
+  name: "delete_user",
+  text: "DELETE FROM users WHERE id = $1 AND version = $2 RETURNING id",
+};
+/** Which of these keys belong to users other than $3. */
+const TAKEN: Statement = {
+  name: "taken_keys",
+  text: `SELECT email_key, username_key FROM users
+    WHERE (email_key = ANY ($1) OR username_key = ANY ($2)) AND id <> $3`,
+};
+
+/** So many users go into one statement, which bounds what it takes in memory, and how long it cannot be called off. */
+const USERS_PER_INSERT = 1000;
+
+interface TakenRow {
+  readonly email_key: string;
+  readonly username_key: string | null;
+}
+
+/** A call that nobody calls off. */
+const NEVER = new AbortController().signal;
+
+/** How long a call may wait to learn whether its caller is suspended, in milliseconds. */
+const SUSPENSION_TIMEOUT_MS = 2000;
+
+/** Keeps users in PostgreSQL, for any number of replicas. */
+export class PostgresUserRepository implements UserRepository {
+  readonly changes: ChangeLog;
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.changes = new PostgresChangeLog(database);
+  }
+
+  async get(id: string, scope: Cancellable): Promise<User> {
+    const [row] = isStorable(id) ? await this.#database.read<UserRow>(GET, [id], scope) : [];
+    if (row === undefined) throw new UserNotFoundError(id);
+    return toUser(row);
+  }
+
+  async getMany(ids: readonly string[], scope: Cancellable): Promise<(User | undefined)[]> {
+    const rows = await this.#database.read<UserRow>(GET_MANY, [ids.filter(isStorable)], scope);
+    const users = new Map(rows.map((row) => [row.id, toUser(row)]));
+    return ids.map((id) => users.get(id));
+  }
+
+  async list(
+    { after = "", limit }: { readonly after: string | undefined; readonly limit: number },
+    scope: Cancellable,
+  ): Promise<User[]> {
+    const rows = await this.#database.read<UserRow>(LIST, [after, limit], scope);
+    return rows.map(toUser);
+  }
+
+  async isSuspended(id: string): Promise<boolean> {
+    if (!isStorable(id)) return false;
+    const scope = { signal: NEVER, timeoutMs: () => SUSPENSION_TIMEOUT_MS };
+    const rows = await this.#database.read(IS_SUSPENDED, [id], scope);
+    return rows.length > 0;
+  }
+
+  async create(users: readonly NewUser[], scope: WriteScope): Promise<User[]> {
+    for (;;) {
+      try {
+        const created = await this.#database.write(scope, (session) => createUsers(session, users));
+        if (created !== undefined) return created;
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+      }
+      // Fails if somebody stands in the way of these users, unless they have gone meanwhile.
+      await this.#plan(users, scope);
+    }
+  }
+
+  async update(id: string, change: (user: User) => UserDraft | undefined, scope: WriteScope): Promise<User> {
+    for (;;) {
+      const user = await this.get(id, scope);
+      const draft = change(user);
+      if (draft === undefined) return user;
+      const changed = toChangedUser(user, draft);
+      try {
+        if (await this.#database.write(scope, (session) => replaceUser(session, user, draft, changed))) return changed;
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+        const claims = await this.#claims([draft], id, scope);
+        claims.claim(draft);
+      }
+    }
+  }
+
+  async delete(id: string, check: (user: User) => void, scope: WriteScope): Promise<void> {
+    for (;;) {
+      const user = await this.get(id, scope);
+      check(user);
+      if (await this.#database.write(scope, (session) => deleteUser(session, user))) return;
+    }
+  }
+
+  /** Plans creations by all that is known. */
+  async #plan(users: readonly NewUser[], scope: Cancellable): Promise<Step[]> {
+    // The keys before the requests: if a request is carried out in between, it is known, and stands for its own user.
+    const claims = await this.#claims(users, "", scope);
+    const find = await findRequests(users, (statement, values) => this.#database.read(statement, values, scope));
+    return planCreations(users, claims, find);
+  }
+
+  /** The keys that these drafts want, and that users other than `id` have. */
+  async #claims(drafts: readonly UserDraft[], id: string, scope: Cancellable): Promise<Claims> {
+    const emailKeys = drafts.map(({ emailKey }) => emailKey);
+    const usernameKeys = drafts.map(({ usernameKey }) => usernameKey).filter((key) => key !== undefined);
+    const taken = await this.#database.read<TakenRow>(TAKEN, [emailKeys, usernameKeys, id], scope);
+    return new Claims(
+      new Set(taken.map(({ email_key }) => email_key)),
+      new Set(taken.map(({ username_key }) => username_key).filter((key) => key !== null)),
+    );
+  }
+}
+
+/** Creates users; undefined if that needs a closer look at who stands in their way. */
+async function createUsers(session: Session, users: readonly NewUser[]): Promise<User[] | undefined> {
+  const find = await findRequests(users, (statement, values) => session.query(statement, values));
+  const plan = planOptimistically(users, find);
+  if (plan === undefined) return undefined;
+
+  const now = Date.now();
+  const stored: StoredUser[] = [];
+  const requests: CarriedOut[] = [];
+  const created = carryOut(plan, (draft) => {
+    const user = toNewUser(draft, { id: newUserId(), createdAt: now, updatedAt: now, version: 1 });
+    stored.push({ ...user, emailKey: draft.emailKey, usernameKey: draft.usernameKey });
+    if (draft.request !== undefined) requests.push({ request: draft.request, userId: user.id });
+    return user;
+  });
+  // In the order of the keys, so that transactions which want the same ones wait for each other, and not in a circle.
+  stored.sort((one, other) => (one.emailKey < other.emailKey ? -1 : 1));
+  for (let start = 0; start < stored.length; start += USERS_PER_INSERT) {
+    await session.query(INSERT, toColumns(stored.slice(start, start + USERS_PER_INSERT)));
+  }
+  return (await insertRequests(requests, session)) ? created : undefined;
+}
+
+/** The plan, if no user has what these users want: the table tells. Undefined if they stand in each other's way. */
+function planOptimistically(users: readonly NewUser[], find: FindRequest): Step[] | undefined {
+  try {
+    return planCreations(users, new Claims(new Set(), new Set()), find);
+  } catch {
+    // Which of them is refused for what, a plan tells that knows all keys.
+    return undefined;
+  }
+}
+
+/** Replaces a user, if they still are as they were; undefined if not. */
+async function replaceUser(
+  session: Session,
+  user: User,
+  { emailKey, usernameKey }: UserDraft,
+  changed: User,
+): Promise<true | undefined> {
+  const rows = await session.query(UPDATE, [...toRow({ ...changed, emailKey, usernameKey }), user.version]);
+  return rows.length === 0 ? undefined : true;
+}
+
+/** Deletes a user, if they still are as they were; undefined if not. */
+async function deleteUser(session: Session, { id, version }: User): Promise<true | undefined> {
+  const rows = await session.query(DELETE, [id, version]);
+  return rows.length === 0 ? undefined : true;
+}
+
+/** PostgreSQL has no text with U+0000, so no user has such an id. */
+function isStorable(id: string): boolean {
+  return !id.includes("\0");
+}
