@@ -24,6 +24,7 @@ WORKDIR /app
 ENV NODE_ENV=production PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
+COPY migrations migrations
 COPY --from=build /app/dist dist
 # A number, because Kubernetes cannot tell from a name that it is not root.
 USER 65532:65532

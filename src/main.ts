@@ -1,14 +1,10 @@
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
+import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
 import { signToken } from "./interceptors/token.ts";
 import { createLogger, type ProcessLogger } from "./logger.ts";
 import { ListenError, type RunningServer, startServer } from "./server.ts";
-
-/** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
-const EX_CONFIG = 78;
-/** Exit status of a service that is not available (EX_UNAVAILABLE of sysexits.h). */
-const EX_UNAVAILABLE = 69;
 
 /** A signal so soon after the first is the same one: npm passes on a Ctrl-C that the terminal has sent to all. */
 const SAME_SIGNAL_MS = 200;
@@ -21,9 +17,8 @@ if (process.env.GRPC_VERBOSITY === undefined) setLogVerbosity(logVerbosity.NONE)
 try {
   await run(parseConfig(process.env, process.argv.slice(2)));
 } catch (error) {
-  if (error instanceof ConfigError)
-    fail(EX_CONFIG, ["The configuration is wrong:", ...error.faults.map((fault) => `  ${fault}`)]);
-  else if (error instanceof ListenError) fail(EX_UNAVAILABLE, [error.message]);
+  if (error instanceof ConfigError) fail(EX_CONFIG, ["The configuration is wrong:", ...error.faults].join("\n  "));
+  else if (error instanceof ListenError) fail(EX_UNAVAILABLE, error.message);
   else throw error;
 }
 
@@ -62,9 +57,4 @@ async function stop(signal: NodeJS.Signals, starting: Promise<RunningServer>, lo
   log.logger.info("stopped");
   await log.flush();
   process.exit();
-}
-
-function fail(code: number, lines: readonly string[]): void {
-  process.stderr.write(`${lines.join("\n")}\n`);
-  process.exitCode = code;
 }

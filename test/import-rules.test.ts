@@ -11,6 +11,7 @@ const BIOME = join(ROOT, "node_modules/@biomejs/biome/bin/biome");
 const LAYERS = ["domain", "contract", "repository", "service", "grpc", "interceptors", "client"] as const;
 const COMPOSITION = [
   "main.ts",
+  "exit-codes.ts",
   "health-check.ts",
   "server.ts",
   "config.ts",

@@ -9,13 +9,9 @@
 import { parseArgs } from "node:util";
 import { ConfigError, type TokenConfig } from "../config.ts";
 import { isPrincipalRole, PRINCIPAL_ROLES, type Principal } from "../domain/principal.ts";
+import { EX_CONFIG, EX_USAGE, fail } from "../exit-codes.ts";
 import { signToken } from "../interceptors/token.ts";
 import { readTokenKey } from "./token-key.ts";
-
-/** Exit status of wrong arguments (EX_USAGE of sysexits.h). */
-const EX_USAGE = 64;
-/** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
-const EX_CONFIG = 78;
 
 const SECONDS_PER_HOUR = 3600;
 const MAX_HOURS = 24 * 365;
@@ -30,8 +26,8 @@ try {
   const token = await signToken(readKey(), principal, Math.ceil(hours * SECONDS_PER_HOUR));
   process.stdout.write(`${token}\n`);
 } catch (error) {
-  if (error instanceof UsageError) fail(EX_USAGE, error);
-  else if (error instanceof ConfigError) fail(EX_CONFIG, error);
+  if (error instanceof UsageError) fail(EX_USAGE, error.message);
+  else if (error instanceof ConfigError) fail(EX_CONFIG, error.message);
   else throw error;
 }
 
@@ -67,9 +63,4 @@ function readKey(): TokenConfig {
   throw new ConfigError([
     "JWT_SECRET: must be set, to the key of the server; a server without one prints its own token",
   ]);
-}
-
-function fail(code: number, { message }: Error): void {
-  process.stderr.write(`${message}\n`);
-  process.exitCode = code;
 }

@@ -1,4 +1,5 @@
 import { UserNotFoundError } from "../../domain/errors.ts";
+import type { Principal } from "../../domain/principal.ts";
 import { toChangedUser, toUser as toNewUser, type User, type UserDraft } from "../../domain/user.ts";
 import { newUserId } from "../../domain/user-id.ts";
 import type { ChangeLog } from "../change-log.ts";
@@ -6,6 +7,7 @@ import { Claims } from "../claims.ts";
 import { carryOut, planCreations, type Step } from "../creation-plan.ts";
 import type { Cancellable, WriteScope } from "../scope.ts";
 import type { NewUser, UserRepository } from "../user-repository.ts";
+import { record, recordOfDeletion, recordsOfChange, recordsOfCreation } from "./audit.ts";
 import { PostgresChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
 import { ConflictError } from "./faults.ts";
@@ -108,7 +110,7 @@ export class PostgresUserRepository implements UserRepository {
   async create(users: readonly NewUser[], scope: WriteScope): Promise<User[]> {
     for (;;) {
       try {
-        const created = await this.#database.write(scope, (session) => createUsers(session, users));
+        const created = await this.#database.write(scope, (session) => createUsers(session, users, scope.author));
         if (created !== undefined) return created;
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
@@ -125,7 +127,8 @@ export class PostgresUserRepository implements UserRepository {
       if (draft === undefined) return user;
       const changed = toChangedUser(user, draft);
       try {
-        if (await this.#database.write(scope, (session) => replaceUser(session, user, draft, changed))) return changed;
+        const replace = (session: Session) => replaceUser(session, user, draft, changed, scope.author);
+        if (await this.#database.write(scope, replace)) return changed;
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;
         const claims = await this.#claims([draft], id, scope);
@@ -138,7 +141,7 @@ export class PostgresUserRepository implements UserRepository {
     for (;;) {
       const user = await this.get(id, scope);
       check(user);
-      if (await this.#database.write(scope, (session) => deleteUser(session, user))) return;
+      if (await this.#database.write(scope, (session) => deleteUser(session, user, scope.author))) return;
     }
   }
 
@@ -163,7 +166,11 @@ export class PostgresUserRepository implements UserRepository {
 }
 
 /** Creates users; undefined if that needs a closer look at who stands in their way. */
-async function createUsers(session: Session, users: readonly NewUser[]): Promise<User[] | undefined> {
+async function createUsers(
+  session: Session,
+  users: readonly NewUser[],
+  author: Principal,
+): Promise<User[] | undefined> {
   const find = await findRequests(users, (statement, values) => session.query(statement, values));
   const plan = planOptimistically(users, find);
   if (plan === undefined) return undefined;
@@ -182,6 +189,7 @@ async function createUsers(session: Session, users: readonly NewUser[]): Promise
   for (let start = 0; start < stored.length; start += USERS_PER_INSERT) {
     await session.query(INSERT, toColumns(stored.slice(start, start + USERS_PER_INSERT)));
   }
+  await record(session, author, stored.flatMap(recordsOfCreation));
   return (await insertRequests(requests, session)) ? created : undefined;
 }
 
@@ -201,15 +209,20 @@ async function replaceUser(
   user: User,
   { emailKey, usernameKey }: UserDraft,
   changed: User,
+  author: Principal,
 ): Promise<true | undefined> {
   const rows = await session.query(UPDATE, [...toRow({ ...changed, emailKey, usernameKey }), user.version]);
-  return rows.length === 0 ? undefined : true;
+  if (rows.length === 0) return undefined;
+  await record(session, author, recordsOfChange(user, changed));
+  return true;
 }
 
 /** Deletes a user, if they still are as they were; undefined if not. */
-async function deleteUser(session: Session, { id, version }: User): Promise<true | undefined> {
+async function deleteUser(session: Session, { id, version }: User, author: Principal): Promise<true | undefined> {
   const rows = await session.query(DELETE, [id, version]);
-  return rows.length === 0 ? undefined : true;
+  if (rows.length === 0) return undefined;
+  await record(session, author, [recordOfDeletion(id)]);
+  return true;
 }
 
 /** PostgreSQL has no text with U+0000, so no user has such an id. */

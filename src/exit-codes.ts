@@ -1,0 +1,12 @@
+/** Exit status of wrong arguments (EX_USAGE of sysexits.h). */
+export const EX_USAGE = 64;
+/** Exit status of a service that is not available (EX_UNAVAILABLE of sysexits.h). */
+export const EX_UNAVAILABLE = 69;
+/** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
+export const EX_CONFIG = 78;
+
+/** Ends the process, when nothing is left to do, with this status and message. */
+export function fail(code: number, message: string): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = code;
+}
