@@ -9,7 +9,8 @@ import { runScript, type ServerScript, scratchFile, startServer } from "./proces
 import { type Exchange, type Scenario, SEED } from "./scenarios.ts";
 import { stamp } from "./stamp.ts";
 
-const CONNECTIONS = 4;
+/** How many connections the clients have. */
+export const CONNECTIONS = 4;
 const WARM_UP_SECONDS = 2;
 /** Calls that create users are counted instead of timed: servers of any speed keep equally many users. */
 const WARM_UP_CALLS = 50;

@@ -2,7 +2,8 @@
 
 /** The calls per second of one round. */
 export interface Round {
-  readonly tutorial: number;
+  /** Of what the service is compared with. */
+  readonly baseline: number;
   readonly service: number;
 }
 
@@ -10,10 +11,10 @@ export interface Round {
 export interface Row {
   readonly title: string;
   /** Median of the rounds, in calls per second. */
-  readonly tutorial: number;
+  readonly baseline: number;
   /** Median of the rounds, in calls per second. */
   readonly service: number;
-  /** Median of the rounds' ratios, service to tutorial: above 1, the service is faster. */
+  /** Median of the rounds' ratios, service to baseline: above 1, the service is faster. */
   readonly ratio: number;
   readonly lowestRatio: number;
   readonly highestRatio: number;
@@ -22,10 +23,10 @@ export interface Row {
 
 /** Sums up the rounds of a scenario. */
 export function toRow(title: string, rounds: readonly Round[]): Row {
-  const ratios = rounds.map(({ tutorial, service }) => service / tutorial);
+  const ratios = rounds.map(({ baseline, service }) => service / baseline);
   return {
     title,
-    tutorial: median(rounds.map(({ tutorial }) => tutorial)),
+    baseline: median(rounds.map(({ baseline }) => baseline)),
     service: median(rounds.map(({ service }) => service)),
     ratio: median(ratios),
     lowestRatio: Math.min(...ratios),
@@ -34,16 +35,16 @@ export function toRow(title: string, rounds: readonly Round[]): Row {
   };
 }
 
-/** A Markdown table of the rows, in calls per second. */
-export function toTable(rows: readonly Row[]): string {
+/** A Markdown table of the rows, in calls per second. `baseline` says what the service is compared with. */
+export function toTable(rows: readonly Row[], baseline: string): string {
   const cells = rows.map((row) => [
     row.title,
-    toRate(row.tutorial),
+    toRate(row.baseline),
     toRate(row.service),
     row.ratio.toFixed(2),
     `${row.lowestRatio.toFixed(2)} to ${row.highestRatio.toFixed(2)}`,
   ]);
-  const lines = [["calls/s (median)", "tutorial", "service", "ratio", "ratios of the rounds"], ...cells];
+  const lines = [["calls/s (median)", baseline, "service", "ratio", "ratios of the rounds"], ...cells];
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   const drawn = lines.map(
     (line) => `| ${line.map((cell, column) => pad(cell, widths[column] ?? 0, column)).join(" | ")} |`,

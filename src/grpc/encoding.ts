@@ -11,8 +11,7 @@ export type Encode = (message: Message) => Buffer;
  * memory for as long as they exist; so are messages that do nothing but wrap one of these.
  */
 export function createEncoder(schema: DescMessage, stored: ReadonlySet<DescMessage>): Encode {
-  const compiled = compileEncoder(schema);
-  const encode: Encode = (message) => compiled?.(message) ?? toBuffer(toBinary(schema, message));
+  const encode = createPlainEncoder(schema);
   if (stored.has(schema)) return keeping(encode);
 
   const [field, ...others] = schema.fields;
@@ -30,6 +29,11 @@ export function createDecoder(schema: DescMessage): (bytes: Buffer) => Message {
   return (bytes) => compiled?.(bytes) ?? fromBinary(schema, bytes);
 }
 
+function createPlainEncoder(schema: DescMessage): Encode {
+  const compiled = compileEncoder(schema);
+  return (message) => compiled?.(message) ?? toBuffer(toBinary(schema, message));
+}
+
 function keeping(encode: Encode): Encode {
   const kept = new WeakMap<Message, Buffer>();
   return (message) => {
@@ -43,9 +47,10 @@ function keeping(encode: Encode): Encode {
 
 /** Encodes a message whose only field is `field`: what is kept is the field's value, inside its wrapper. */
 function wrapping(field: DescField & { message: DescMessage }, encode: Encode): Encode {
+  const encodeValue = createPlainEncoder(field.message);
   const encodeWrapped = keeping((value) => {
     const writer = new BinaryWriter().tag(field.number, WireType.LengthDelimited);
-    return toBuffer(writer.bytes(toBinary(field.message, value)).finish());
+    return toBuffer(writer.bytes(encodeValue(value)).finish());
   });
   return (message) => {
     const value = (message as Message & Record<string, Message | undefined>)[field.localName];

@@ -11,6 +11,7 @@ import type { CreationRequest, NewUser, UserRepository } from "./user-repository
 
 /** Keeps users in the memory of this process, for as long as it lives. No method waits, so none can be interrupted. */
 export class MemoryUserRepository implements UserRepository {
+  readonly keepsUsers = true;
   readonly #byId = new Map<string, User>();
   readonly #emailKeys = new Set<string>();
   readonly #usernameKeys = new Set<string>();

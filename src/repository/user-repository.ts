@@ -34,6 +34,9 @@ export const REQUEST_LIFETIME_MS = 24 * 3_600_000;
  * happened; and with OutcomeUnknownError where it lost touch while a write was taking effect, so that nobody can say.
  */
 export interface UserRepository {
+  /** Whether a user is the same object each time that they are read, so that it is worth keeping what is made of it. */
+  readonly keepsUsers: boolean;
+
   /** One change for each user that was created, changed or deleted. */
   readonly changes: ChangeLog;
 

@@ -40,9 +40,11 @@ type UserReads = Pick<ServiceImpl<typeof UserService>, "getUser" | "batchGetUser
 
 /** Makes the RPCs that read users. */
 export function createUserReads({ repository, pageTokens }: UserReadParts): UserReads {
+  const toMessage = repository.keepsUsers ? toUserMessage : toPassingUserMessage;
+
   async function getUser({ id }: GetUserRequest, context: HandlerContext): Promise<GetUserResponse> {
     const user = await repository.get(id, context);
-    return create(GetUserResponseSchema, { user: toUserMessage(user) });
+    return create(GetUserResponseSchema, { user: toMessage(user) });
   }
 
   async function batchGetUsers({ ids }: BatchGetUsersRequest, context: HandlerContext): Promise<BatchGetUsersResponse> {
@@ -50,7 +52,7 @@ export function createUserReads({ repository, pageTokens }: UserReadParts): User
     const users = found.filter((user) => user !== undefined);
     if (howManyFit(users) < users.length) throw new ResponseTooLargeError();
     const missingIds = ids.filter((_, index) => found[index] === undefined);
-    return create(BatchGetUsersResponseSchema, { users: users.map(toUserMessage), missingIds });
+    return create(BatchGetUsersResponseSchema, { users: users.map(toMessage), missingIds });
   }
 
   function listUsers(request: ListUsersRequest, context: HandlerContext): AsyncIterable<UserMessage> {
@@ -60,7 +62,7 @@ export function createUserReads({ repository, pageTokens }: UserReadParts): User
   async function* onePage(request: ListUsersRequest, context: HandlerContext): AsyncGenerator<UserMessage[]> {
     const { users, next } = await readPage(request, context);
     if (next !== undefined) context.responseTrailer.set(NEXT_PAGE_TOKEN, next);
-    yield users.map(toUserMessage);
+    yield users.map(toMessage);
   }
 
   /** Page by page, so that no more than one is in memory, and of none is anything kept. */
@@ -79,7 +81,7 @@ export function createUserReads({ repository, pageTokens }: UserReadParts): User
 
   async function listUsersPage(request: ListUsersPageRequest, context: HandlerContext): Promise<ListUsersPageResponse> {
     const { users, next = "" } = await readPage(request, context, howManyFit);
-    return create(ListUsersPageResponseSchema, { users: users.map(toUserMessage), nextPageToken: next });
+    return create(ListUsersPageResponseSchema, { users: users.map(toMessage), nextPageToken: next });
   }
 
   async function readPage(

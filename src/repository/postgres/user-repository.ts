@@ -11,6 +11,7 @@ import { record, recordOfDeletion, recordsOfChange, recordsOfCreation } from "./
 import { PostgresChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
 import { ConflictError } from "./faults.ts";
+import { JointReads } from "./joint-reads.ts";
 import { type CarriedOut, type FindRequest, findRequests, insertRequests } from "./requests.ts";
 import type { Session, Statement } from "./session.ts";
 import {
@@ -26,15 +27,14 @@ import {
   type UserRow,
 } from "./user-rows.ts";
 
-const GET: Statement = { name: "get_user", text: `SELECT ${SELECTED} FROM users WHERE id = $1` };
 const GET_MANY: Statement = { name: "get_users", text: `SELECT ${SELECTED} FROM users WHERE id = ANY ($1)` };
 const LIST: Statement = {
   name: "list_users",
   text: `SELECT ${SELECTED} FROM users WHERE id > $1 ORDER BY id LIMIT $2`,
 };
-const IS_SUSPENDED: Statement = {
-  name: "is_suspended",
-  text: "SELECT FROM users WHERE id = $1 AND status = 'suspended'",
+const SUSPENDED: Statement = {
+  name: "suspended_users",
+  text: "SELECT id FROM users WHERE id = ANY ($1) AND status = 'suspended'",
 };
 const INSERT: Statement = {
   name: "insert_users",
@@ -64,31 +64,32 @@ interface TakenRow {
   readonly username_key: string | null;
 }
 
-/** A call that nobody calls off. */
-const NEVER = new AbortController().signal;
-
-/** How long a call may wait to learn whether its caller is suspended, in milliseconds. */
-const SUSPENSION_TIMEOUT_MS = 2000;
+/** A call waits so long to learn whether its caller is suspended, and does not call that off. */
+const SUSPENSION_SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 2000 };
 
 /** Keeps users in PostgreSQL, for any number of replicas. */
 export class PostgresUserRepository implements UserRepository {
+  readonly keepsUsers = false;
   readonly changes: ChangeLog;
   readonly #database: Database;
+  readonly #users: JointReads<User>;
+  readonly #suspended: JointReads<true>;
 
   constructor(database: Database) {
     this.#database = database;
     this.changes = new PostgresChangeLog(database);
+    this.#users = new JointReads((ids, scope) => this.#read(ids, scope));
+    this.#suspended = new JointReads((ids, scope) => this.#readSuspended(ids, scope));
   }
 
   async get(id: string, scope: Cancellable): Promise<User> {
-    const [row] = isStorable(id) ? await this.#database.read<UserRow>(GET, [id], scope) : [];
-    if (row === undefined) throw new UserNotFoundError(id);
-    return toUser(row);
+    const user = isStorable(id) ? await this.#users.read(id, scope) : undefined;
+    if (user === undefined) throw new UserNotFoundError(id);
+    return user;
   }
 
   async getMany(ids: readonly string[], scope: Cancellable): Promise<(User | undefined)[]> {
-    const rows = await this.#database.read<UserRow>(GET_MANY, [ids.filter(isStorable)], scope);
-    const users = new Map(rows.map((row) => [row.id, toUser(row)]));
+    const users = await this.#read(ids.filter(isStorable), scope);
     return ids.map((id) => users.get(id));
   }
 
@@ -101,10 +102,7 @@ export class PostgresUserRepository implements UserRepository {
   }
 
   async isSuspended(id: string): Promise<boolean> {
-    if (!isStorable(id)) return false;
-    const scope = { signal: NEVER, timeoutMs: () => SUSPENSION_TIMEOUT_MS };
-    const rows = await this.#database.read(IS_SUSPENDED, [id], scope);
-    return rows.length > 0;
+    return isStorable(id) && (await this.#suspended.read(id, SUSPENSION_SCOPE)) === true;
   }
 
   async create(users: readonly NewUser[], scope: WriteScope): Promise<User[]> {
@@ -122,6 +120,7 @@ export class PostgresUserRepository implements UserRepository {
 
   async update(id: string, change: (user: User) => UserDraft | undefined, scope: WriteScope): Promise<User> {
     for (;;) {
+      scope.signal.throwIfAborted();
       const user = await this.get(id, scope);
       const draft = change(user);
       if (draft === undefined) return user;
@@ -139,10 +138,21 @@ export class PostgresUserRepository implements UserRepository {
 
   async delete(id: string, check: (user: User) => void, scope: WriteScope): Promise<void> {
     for (;;) {
+      scope.signal.throwIfAborted();
       const user = await this.get(id, scope);
       check(user);
       if (await this.#database.write(scope, (session) => deleteUser(session, user, scope.author))) return;
     }
+  }
+
+  async #read(ids: readonly string[], scope: Cancellable): Promise<Map<string, User>> {
+    const rows = await this.#database.read<UserRow>(GET_MANY, [ids], scope);
+    return new Map(rows.map((row) => [row.id, toUser(row)]));
+  }
+
+  async #readSuspended(ids: readonly string[], scope: Cancellable): Promise<Map<string, true>> {
+    const rows = await this.#database.read<{ id: string }>(SUSPENDED, [ids], scope);
+    return new Map(rows.map(({ id }) => [id, true]));
   }
 
   /** Plans creations by all that is known. */

@@ -1,0 +1,109 @@
+import type { Cancellable } from "../scope.ts";
+
+/** So many statements are under way at a time; what is asked meanwhile goes into the next one. */
+const MAX_STATEMENTS = 4;
+/** So many keys go into one statement. */
+const MAX_KEYS = 500;
+/** After so many milliseconds a statement is slow, and it is worth knowing whether anybody still waits for it. */
+const SLOW_MS = 20;
+
+/** Reads what a statement finds for each of these keys, by key. */
+export type ReadAll<T> = (keys: readonly string[], scope: Cancellable) => Promise<ReadonlyMap<string, T>>;
+
+interface Reader<T> {
+  readonly key: string;
+  readonly scope: Cancellable;
+  resolve(found: T | undefined): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Reads one key for each of many callers, with few statements: the keys that are asked for while other statements are under
+ * way share the next one. A statement and its answer cost the same for one key and for ten. A statement that nobody waits for
+ * any more is stopped.
+ */
+export class JointReads<T> {
+  readonly #readAll: ReadAll<T>;
+  #waiting: Reader<T>[] = [];
+  #statements = 0;
+  #scheduled = false;
+
+  constructor(readAll: ReadAll<T>) {
+    this.#readAll = readAll;
+  }
+
+  /** What there is with this key, now; undefined if there is nothing. Fails as the statement does. */
+  read(key: string, scope: Cancellable): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ key, scope, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Begins a statement when all have asked who ask in this turn of the event loop. */
+  #schedule(): void {
+    if (this.#scheduled || this.#statements === MAX_STATEMENTS || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      void this.#readNext();
+    });
+  }
+
+  async #readNext(): Promise<void> {
+    const readers = this.#waiting.splice(0, MAX_KEYS);
+    this.#statements++;
+    this.#schedule();
+    const keys = new Set(readers.map(({ key }) => key));
+    const scope = new JointScope(readers.map((reader) => reader.scope));
+    try {
+      const found = await this.#readAll([...keys], scope);
+      for (const { key, resolve } of readers) resolve(found.get(key));
+    } catch (error) {
+      for (const { scope: own, reject } of readers) reject(own.signal.aborted ? own.signal.reason : error);
+    } finally {
+      scope.end();
+      this.#statements--;
+      this.#schedule();
+    }
+  }
+}
+
+/** Called off when all of its parts are. */
+class JointScope implements Cancellable {
+  readonly #parts: readonly Cancellable[];
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(parts: readonly Cancellable[]) {
+    this.#parts = parts;
+    // Not at once, because most statements are over before anybody loses interest.
+    this.#timer = setTimeout(() => this.#watch(), SLOW_MS);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  timeoutMs(): number | undefined {
+    const times = this.#parts.map((part) => part.timeoutMs?.() ?? Number.POSITIVE_INFINITY);
+    const longest = Math.max(...times);
+    return longest === Number.POSITIVE_INFINITY ? undefined : longest;
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #watch(): void {
+    let left = this.#parts.length;
+    const onAbort = (reason: unknown): void => {
+      left--;
+      if (left === 0) this.#controller.abort(reason);
+    };
+    for (const { signal } of this.#parts) {
+      if (signal.aborted) onAbort(signal.reason);
+      else signal.addEventListener("abort", () => onAbort(signal.reason), { once: true });
+    }
+  }
+}
