@@ -1,7 +1,13 @@
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { User } from "../domain/user.ts";
-import { type User as UserMessage, UserRole, UserSchema, UserStatus } from "../gen/user/v1/user_pb.ts";
+import {
+  type User as UserMessage,
+  UserProfileSchema,
+  UserRole,
+  UserSchema,
+  UserStatus,
+} from "../gen/user/v1/user_pb.ts";
 
 const messages = new WeakMap<User, UserMessage>();
 
@@ -12,7 +18,7 @@ const STATUSES = { active: UserStatus.ACTIVE, suspended: UserStatus.SUSPENDED } 
 export function toUserMessage(user: User): UserMessage {
   let message = messages.get(user);
   if (message === undefined) {
-    message = deepFreeze(create(UserSchema, toInit(user)));
+    message = deepFreeze(toMessage(user));
     messages.set(user, message);
   }
   return message;
@@ -20,7 +26,7 @@ export function toUserMessage(user: User): UserMessage {
 
 /** The message that stands for a user, for once: nothing is kept of it that was not kept before. */
 export function toPassingUserMessage(user: User): UserMessage {
-  return messages.get(user) ?? create(UserSchema, toInit(user));
+  return messages.get(user) ?? toMessage(user);
 }
 
 /** Where the last group of an id begins, which is random. */
@@ -31,24 +37,25 @@ export function etagOf({ id, version }: Pick<User, "id" | "version">): string {
   return `"${version}-${id.slice(ETAG_ID_START)}"`;
 }
 
-function toInit(user: User): MessageInitShape<typeof UserSchema> {
-  const { id, email, name, username, age, contact, profile } = user;
-  return {
-    id,
-    email,
-    name,
-    createdAt: timestampFromMs(user.createdAt),
-    role: ROLES[user.role],
-    updatedAt: timestampFromMs(user.updatedAt),
-    etag: etagOf(user),
-    status: STATUSES[user.status],
-    tags: [...user.tags],
-    metadata: Object.fromEntries(user.metadata),
-    ...(username !== undefined && { username }),
-    ...(age !== undefined && { age }),
-    ...(contact !== undefined && { contact: { case: contact.kind, value: contact.value } }),
-    ...(profile !== undefined && { profile: { ...profile } }),
-  };
+/** Assigned field by field, which takes half as long as what create() does with an initial value. */
+function toMessage(user: User): UserMessage {
+  const { username, age, contact, profile } = user;
+  const message = create(UserSchema);
+  message.id = user.id;
+  message.email = user.email;
+  message.name = user.name;
+  message.createdAt = timestampFromMs(user.createdAt);
+  message.role = ROLES[user.role];
+  message.updatedAt = timestampFromMs(user.updatedAt);
+  message.etag = etagOf(user);
+  message.status = STATUSES[user.status];
+  message.tags = [...user.tags];
+  message.metadata = Object.fromEntries(user.metadata);
+  if (username !== undefined) message.username = username;
+  if (age !== undefined) message.age = age;
+  if (contact !== undefined) message.contact = { case: contact.kind, value: contact.value };
+  if (profile !== undefined) message.profile = create(UserProfileSchema, { ...profile });
+  return message;
 }
 
 function deepFreeze<T extends object>(value: T): T {
