@@ -1,0 +1,1 @@
+export const REQUEST_LIFETIME_MS = 24 * 3_600_000;
