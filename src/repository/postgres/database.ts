@@ -8,6 +8,9 @@ import { Session, type Statement } from "./session.ts";
 /** How long a call waits for a connection, and a new connection for the server, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 750;
 
+/** How long a connection that nobody uses is kept, in milliseconds. */
+const IDLE_TIMEOUT_MS = 60_000;
+
 /** What a database is reached by. */
 export interface DatabaseOptions {
   readonly url: string;
@@ -41,7 +44,8 @@ export class Database {
 
   constructor({ url, poolSize }: DatabaseOptions) {
     this.#config = { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS };
-    this.#pool = new pg.Pool({ ...this.#config, max: poolSize, Client: Connection as typeof pg.Client });
+    const pooling = { max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS, Client: Connection as typeof pg.Client };
+    this.#pool = new pg.Pool({ ...this.#config, ...pooling });
     // A connection that breaks while nobody uses it leaves the pool, and that is all there is to it.
     this.#pool.on("error", () => {});
   }

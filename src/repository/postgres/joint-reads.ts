@@ -73,6 +73,7 @@ export class JointReads<T> {
 class JointScope implements Cancellable {
   readonly #parts: readonly Cancellable[];
   readonly #controller = new AbortController();
+  readonly #over = new AbortController();
   readonly #timer: NodeJS.Timeout;
 
   constructor(parts: readonly Cancellable[]) {
@@ -93,6 +94,7 @@ class JointScope implements Cancellable {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#over.abort();
   }
 
   #watch(): void {
@@ -103,7 +105,7 @@ class JointScope implements Cancellable {
     };
     for (const { signal } of this.#parts) {
       if (signal.aborted) onAbort(signal.reason);
-      else signal.addEventListener("abort", () => onAbort(signal.reason), { once: true });
+      else signal.addEventListener("abort", () => onAbort(signal.reason), { once: true, signal: this.#over.signal });
     }
   }
 }

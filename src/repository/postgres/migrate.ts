@@ -1,24 +1,36 @@
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
+import { Connection } from "./connection.ts";
 
 /** Beside src/ and dist/ alike. */
 const MIGRATIONS = fileURLToPath(new URL("../../../migrations", import.meta.url));
+
+const CONNECT_TIMEOUT_MS = 5000;
 
 /** Where it is noted which migrations have been applied. */
 const MIGRATIONS_TABLE = "migrations";
 
 /**
  * Brings the tables of a database up to date, and returns the names of the migrations that it applied. Processes that do it
- * at once wait for each other.
+ * at once wait for each other. When the signal is aborted, it fails, and what it has begun is rolled back.
  */
-export async function migrate(url: string): Promise<string[]> {
-  const applied = await runner({
-    databaseUrl: { connectionString: url, application_name: "user-service migrate", connectionTimeoutMillis: 5000 },
-    dir: MIGRATIONS,
-    direction: "up",
-    migrationsTable: MIGRATIONS_TABLE,
-    advisoryLockMode: "wait",
-    log: () => {},
-  });
-  return applied.map(({ name }) => name);
+export async function migrate(url: string, signal?: AbortSignal): Promise<string[]> {
+  const connection = new Connection({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  const cut = (): void => connection.cut();
+  signal?.addEventListener("abort", cut);
+  try {
+    await connection.connect();
+    const applied = await runner({
+      dbClient: connection,
+      dir: MIGRATIONS,
+      direction: "up",
+      migrationsTable: MIGRATIONS_TABLE,
+      advisoryLockMode: "wait",
+      log: () => {},
+    });
+    return applied.map(({ name }) => name);
+  } finally {
+    signal?.removeEventListener("abort", cut);
+    cut();
+  }
 }

@@ -52,7 +52,7 @@ export class Session {
       return rows;
     } catch (error) {
       this.#signal.throwIfAborted();
-      throw this.#lost ? error : toRepositoryError(error, statement.name);
+      throw error instanceof StoreUnavailableError ? error : toRepositoryError(error, statement.name);
     }
   }
 

@@ -44,7 +44,7 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
   }, UPKEEP_INTERVAL_MS).unref();
 
   async function prepare(connection: Parameters<typeof readSharedKey>[0]): Promise<void> {
-    await migrate(options.url);
+    await migrate(options.url, closing.signal);
     key = await readSharedKey(connection);
   }
   database.open(prepare, observer);
