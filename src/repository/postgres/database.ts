@@ -50,15 +50,11 @@ export class Database {
     this.#pool.on("error", () => {});
   }
 
-  /** Begins to look for the database. Before calls are served for the first time, `prepare` must have succeeded once. */
-  open(prepare: (connection: Connection) => Promise<void>, observer: DatabaseObserver): void {
-    let prepared = false;
+  /** Begins to look for the database. Each time that it is found, `prepare` must succeed before calls are served. */
+  open(prepare: (connection: Connection, signal: AbortSignal) => Promise<void>, observer: DatabaseObserver): void {
     const parts = {
       connect: () => this.#connect(),
-      prepare: async (connection: Connection) => {
-        if (!prepared) await prepare(connection);
-        prepared = true;
-      },
+      prepare,
       onFound: () => {
         this.#lost = undefined;
         observer.onFound();

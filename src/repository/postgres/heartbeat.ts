@@ -11,8 +11,8 @@ const RETRY_MS = 250;
 export interface HeartbeatParts {
   /** Opens a connection, or fails within about a second. */
   connect(): Promise<Connection>;
-  /** Does what must be done before the database can be used. */
-  prepare(connection: Connection): Promise<void>;
+  /** Does what must be done before the database can be used. It is given up when the signal is aborted. */
+  prepare(connection: Connection, signal: AbortSignal): Promise<void>;
   /** Called when the database can be used, and could not before. */
   onFound(): void;
   /** Called when the database cannot be used, each time that this is tried. */
@@ -45,19 +45,29 @@ export async function keepHeartbeat(parts: HeartbeatParts, signal: AbortSignal):
       await pause(RETRY_MS, signal);
       continue;
     }
+    const attempt = new AbortController();
+    const beating = keepBeating(connection, signal);
     try {
-      await parts.prepare(connection);
+      // To prepare may mean to wait for others, as long as it takes; but not for a database that has fallen silent.
+      await Promise.race([parts.prepare(connection, attempt.signal), beating]);
+      if (signal.aborted) return;
       if (!up) parts.onFound();
       up = true;
-      while (await pause(BEAT_MS, signal)) await beat(connection);
+      await beating;
     } catch (error) {
       // A connection may break while the database is well: the next attempt to connect will tell.
       if (!up || error instanceof SilenceError) lose(error);
       if (!up) await pause(RETRY_MS, signal);
     } finally {
+      attempt.abort();
       connection.cut();
     }
   }
+}
+
+/** Asks the database for signs of life until the signal is aborted; fails when there are none. */
+async function keepBeating(connection: Connection, signal: AbortSignal): Promise<void> {
+  while (await pause(BEAT_MS, signal)) await beat(connection);
 }
 
 /** Asks the database for a sign of life. */

@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { ChangeRetention } from "../change-log.ts";
 import type { UserRepository } from "../user-repository.ts";
+import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
 import { migrate } from "./migrate.ts";
 import { readSharedKey } from "./shared-key.ts";
@@ -43,8 +44,8 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
     });
   }, UPKEEP_INTERVAL_MS).unref();
 
-  async function prepare(connection: Parameters<typeof readSharedKey>[0]): Promise<void> {
-    await migrate(options.url, closing.signal);
+  async function prepare(connection: Connection, signal: AbortSignal): Promise<void> {
+    await migrate(options.url, signal);
     key = await readSharedKey(connection);
   }
   database.open(prepare, observer);

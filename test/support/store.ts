@@ -1,0 +1,93 @@
+import { Client } from "pg";
+import { afterAll, onTestFinished } from "vitest";
+import { openStore, type Store } from "../../src/repository/postgres/store.ts";
+import type { UserRepository } from "../../src/repository/user-repository.ts";
+import { createDatabase, type TestDatabase } from "./database.ts";
+
+/** Users in a PostgreSQL database that nobody else uses. */
+export interface TestStore {
+  readonly url: string;
+  readonly users: UserRepository;
+}
+
+/** A store that is lent to one test after the other. */
+interface Lent {
+  readonly database: TestDatabase;
+  readonly store: Store;
+  /** A connection that empties the database. */
+  readonly eraser: Client;
+}
+
+/** The changes go after the users, whose triggers note that these go. Takes less time than TRUNCATE for so few rows. */
+const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
+  DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests;
+  UPDATE change_log SET expired_through = 0; SELECT setval('changes_revision_seq', 1, false); COMMIT`;
+
+/**
+ * Opens a store on a database, as each replica does, and returns it once it serves calls; fails if the first attempt to find
+ * the database does.
+ */
+export async function openFound(url: string, open = openStore): Promise<Store> {
+  const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
+  const retention = { maxCount: 1_000_000, maxAgeMs: 3_600_000 };
+  const store = open({ url, poolSize: 10, retention }, { onFound, onLost, onUpkeepFailed: onLost });
+  await found;
+  return store;
+}
+
+/**
+ * Returns what gives a test an empty store: one that an earlier test had, or a new one, which takes twenty times as long.
+ * To be called where tests are collected; after the last of them, all stores are closed.
+ */
+export function testStores(
+  openAt: (url: string) => Promise<Store> = (url) => openFound(url),
+): () => Promise<TestStore> {
+  const opened = new Set<Lent>();
+  const idle: Lent[] = [];
+  afterAll(() => Promise.all([...opened].map(close)));
+  return async () => {
+    const lent = idle.pop() ?? (await open(openAt));
+    opened.add(lent);
+    const { users, isQuiet } = watch(lent.store.users);
+    onTestFinished(async () => {
+      // A call that the test has not waited for may yet write: then nobody else gets the store.
+      if (!isQuiet()) return;
+      await lent.eraser.query(EMPTY);
+      idle.push(lent);
+    });
+    return { url: lent.database.url, users };
+  };
+}
+
+async function open(openAt: (url: string) => Promise<Store>): Promise<Lent> {
+  const database = await createDatabase();
+  const store = await openAt(database.url);
+  const eraser = new Client({ connectionString: database.url });
+  await eraser.connect();
+  return { database, store, eraser };
+}
+
+async function close({ database, store, eraser }: Lent): Promise<void> {
+  await Promise.all([store.close(), eraser.end()]);
+  await database.drop();
+}
+
+/** The same repository, and whether all calls of it are over. */
+function watch(repository: UserRepository): { users: UserRepository; isQuiet: () => boolean } {
+  let calls = 0;
+  const users = new Proxy(repository, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return async (...args: readonly unknown[]) => {
+        calls++;
+        try {
+          return await member.apply(target, args);
+        } finally {
+          calls--;
+        }
+      };
+    },
+  });
+  return { users, isQuiet: () => calls === 0 };
+}
