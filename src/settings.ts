@@ -73,7 +73,7 @@ export const SETTINGS = {
     fallback: "10",
   },
   CHANGE_LOG_MAX_COUNT: {
-    about: "How many changes of users are kept for those who follow them",
+    about: "How many changes of users are kept at most, for those who follow them",
     ...wholeNumber(1, 100_000_000),
     fallback: "1000000",
   },

@@ -13,8 +13,9 @@ export interface Change {
   readonly changedAt: number;
 }
 
-/** Which changes are kept: those that are neither too many nor too old. */
+/** Which changes are kept: the latest, as far as they are not too old. */
 export interface ChangeRetention {
+  /** At most so many; fewer where revisions are left out. */
   readonly maxCount: number;
   readonly maxAgeMs: number;
 }

@@ -1,4 +1,5 @@
 import type { UserRepository } from "../../src/repository/user-repository.ts";
+import { changesContract } from "./suite/changes.ts";
 import { creationRequestsContract } from "./suite/creation-requests.ts";
 import { creationsContract } from "./suite/creations.ts";
 import { deletionsContract } from "./suite/deletions.ts";
@@ -17,4 +18,5 @@ export function userRepositoryContract(name: string, create: () => Promise<UserR
   creationRequestsContract(name, create);
   updatesContract(name, create);
   deletionsContract(name, create);
+  changesContract(name, create);
 }

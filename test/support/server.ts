@@ -6,6 +6,7 @@ import { expect, onTestFinished } from "vitest";
 import type { Application, ServedService } from "../../src/application.ts";
 import { type Config, parseConfig } from "../../src/config.ts";
 import type { Principal } from "../../src/domain/principal.ts";
+import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../src/gen/health/v1/health_pb.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { signToken } from "../../src/interceptors/token.ts";
 import { Readiness } from "../../src/readiness.ts";
@@ -44,6 +45,15 @@ export async function startTestServer({ environment = {}, services }: TestServer
     expect(server.openCalls, "calls left open").toBe(0);
   });
   return { port: server.port, address: `127.0.0.1:${server.port}`, config, server, logs };
+}
+
+/** Starts a server as startTestServer does, and waits until calls are served, as they are once the database is found. */
+export async function servingTestServer(options?: TestServerOptions): Promise<TestServer> {
+  const server = await startTestServer(options);
+  for await (const { status: health } of createClient(Health, transportTo(server, null)).watch({})) {
+    if (health === ServingStatus.SERVING) return server;
+  }
+  throw new Error("the server has stopped before it served");
 }
 
 /** An application of services that need nothing. */

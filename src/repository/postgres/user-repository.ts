@@ -49,6 +49,14 @@ const DELETE: Statement = {
   name: "delete_user",
   text: "DELETE FROM users WHERE id = $1 AND version = $2 RETURNING id",
 };
+/**
+ * Before another attempt: transactions that want the same usernames in different orders would wait for each other in a circle
+ * once more, and once more after that.
+ */
+const WAIT_IN_TURN: Statement = {
+  name: "wait_in_turn",
+  text: "SELECT pg_advisory_xact_lock(hashtextextended('creations', 0))",
+};
 /** Which of these keys belong to users other than $3. */
 const TAKEN: Statement = {
   name: "taken_keys",
@@ -97,7 +105,9 @@ export class PostgresUserRepository implements UserRepository {
     { after = "", limit }: { readonly after: string | undefined; readonly limit: number },
     scope: Cancellable,
   ): Promise<User[]> {
-    const rows = await this.#database.read<UserRow>(LIST, [after, limit], scope);
+    // No text with U+0000 is an id; up to there, it stands between the same two ids.
+    const [start] = after.split("\0");
+    const rows = await this.#database.read<UserRow>(LIST, [start, limit], scope);
     return rows.map(toUser);
   }
 
@@ -106,9 +116,12 @@ export class PostgresUserRepository implements UserRepository {
   }
 
   async create(users: readonly NewUser[], scope: WriteScope): Promise<User[]> {
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       try {
-        const created = await this.#database.write(scope, (session) => createUsers(session, users, scope.author));
+        const created = await this.#database.write(scope, async (session) => {
+          if (attempt > 0) await session.query(WAIT_IN_TURN);
+          return createUsers(session, users, scope.author);
+        });
         if (created !== undefined) return created;
       } catch (error) {
         if (!(error instanceof ConflictError)) throw error;

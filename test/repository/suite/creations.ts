@@ -1,8 +1,20 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { BLANK_USER, draftUser, fieldsOf, type User, type UserDraft } from "../../../src/domain/user.ts";
+import type { WriteScope } from "../../../src/repository/scope.ts";
 import type { UserRepository } from "../../../src/repository/user-repository.ts";
-import { createOne, draft, drafts, everybody, FULL_USER, idsOf, ODD_TEXTS, SCOPE, scopeOf } from "./drafts.ts";
+import {
+  callOffLaterAndLater,
+  createOne,
+  draft,
+  drafts,
+  everybody,
+  FULL_USER,
+  idsOf,
+  ODD_TEXTS,
+  SCOPE,
+  scopeOf,
+} from "./drafts.ts";
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -191,14 +203,10 @@ export function creationsContract(name: string, create: () => Promise<UserReposi
       const repository = await create();
       const reason = new Error("called off");
       const expected: User[] = [];
-      for (let turns = 0; turns < 20; turns++) {
-        const controller = new AbortController();
-        const creation = repository.create(drafts(5, `turn${turns}-`), scopeOf(controller));
-        for (let turn = 0; turn < turns; turn++) await setImmediate();
-        controller.abort(reason);
-        const [result] = await Promise.allSettled([creation]);
-        if (result.status === "fulfilled") expected.push(...result.value);
-        else expect(result.reason).toBe(reason);
+      const creation = (scope: WriteScope, index: number) => repository.create(drafts(5, `${index}-`), scope);
+      for await (const outcome of callOffLaterAndLater(creation, reason)) {
+        if (outcome.status === "fulfilled") expected.push(...outcome.value);
+        else expect(outcome.reason).toBe(reason);
         expect(await everybody(repository)).toEqual(expected);
       }
       await setImmediate();

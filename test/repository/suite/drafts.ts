@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { expect } from "vitest";
 import { BLANK_USER, draftUser, type User, type UserDraft, type UserFields } from "../../../src/domain/user.ts";
 import type { ChangeRetention } from "../../../src/repository/change-log.ts";
@@ -88,4 +89,25 @@ export async function outcomesOf<T>(calls: readonly Promise<T>[]): Promise<{ res
     results: settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])),
     errors: settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : [])),
   };
+}
+
+/**
+ * Makes calls one by one, and calls each off a little later after its beginning than the one before, until some come off
+ * all the same. Yields how each ends.
+ */
+export async function* callOffLaterAndLater<T>(
+  call: (scope: WriteScope, index: number) => Promise<T>,
+  reason: Error,
+): AsyncGenerator<PromiseSettledResult<T>> {
+  let turns = 0;
+  for (let index = 0, completed = 0; completed < 3; index++) {
+    const controller = new AbortController();
+    const settled = Promise.allSettled([call(scopeOf(controller), index)]);
+    for (let turn = 0; turn < turns; turn++) await setImmediate();
+    controller.abort(reason);
+    const [outcome] = await settled;
+    if (outcome.status === "fulfilled") completed++;
+    turns += 1 + (turns >> 3);
+    yield outcome;
+  }
 }

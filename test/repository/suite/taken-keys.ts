@@ -129,6 +129,20 @@ export function takenKeysContract(name: string, create: () => Promise<UserReposi
       expect(await repository.create(named("a", "b", "c"), SCOPE)).toHaveLength(3);
     });
 
+    it("lets one of racing batches succeed as a whole, when each has the others' usernames in another order", async () => {
+      const repository = await create();
+      const calls = Array.from({ length: 6 }, (_, turn) => {
+        const usernames = Array.from({ length: 30 }, (_name, index) => `name${(index * (turn + 1)) % 31}`);
+        return repository.create(
+          usernames.map((username, index) => draft(`batch${turn}-${index}@example.com`, { username })),
+          SCOPE,
+        );
+      });
+      const { results, errors } = await outcomesOf(calls);
+      expect(results).toHaveLength(1);
+      for (const error of errors) expect(error).toMatchObject({ name: "TakenError", field: "username" });
+    });
+
     it("lets exactly one of a hundred racing calls succeed", async () => {
       const repository = await create();
       const calls = Array.from({ length: 100 }, (_, index) =>
