@@ -36,6 +36,8 @@ type PooledConnection = Connection & pg.PoolClient;
 export class Database {
   readonly #config: pg.ClientConfig;
   readonly #pool: pg.Pool;
+  /** Those of the pool. */
+  readonly #connections = new Set<Connection>();
   readonly #sessions = new Set<Session>();
   readonly #closing = new AbortController();
   #heartbeat: Promise<void> = Promise.resolve();
@@ -46,6 +48,8 @@ export class Database {
     this.#config = { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS };
     const pooling = { max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS, Client: Connection as typeof pg.Client };
     this.#pool = new pg.Pool({ ...this.#config, ...pooling });
+    this.#pool.on("connect", (connection) => this.#connections.add(connection as unknown as Connection));
+    this.#pool.on("remove", (connection) => this.#connections.delete(connection as unknown as Connection));
     // A connection that breaks while nobody uses it leaves the pool, and that is all there is to it.
     this.#pool.on("error", () => {});
   }
@@ -62,6 +66,8 @@ export class Database {
       onLost: (cause: unknown) => {
         this.#lost = cause;
         for (const session of this.#sessions) session.lose(cause);
+        // They may be silent for ever, though the database is found again over new ones.
+        for (const connection of this.#connections) connection.cut();
         observer.onLost(cause);
       },
     };

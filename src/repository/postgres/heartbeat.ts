@@ -45,18 +45,20 @@ export async function keepHeartbeat(parts: HeartbeatParts, signal: AbortSignal):
       await pause(RETRY_MS, signal);
       continue;
     }
+    let prepared = false;
     const attempt = new AbortController();
     const beating = keepBeating(connection, signal);
     try {
       // To prepare may mean to wait for others, as long as it takes; but not for a database that has fallen silent.
       await Promise.race([parts.prepare(connection, attempt.signal), beating]);
+      prepared = true;
       if (signal.aborted) return;
       if (!up) parts.onFound();
       up = true;
       await beating;
     } catch (error) {
       // A connection may break while the database is well: the next attempt to connect will tell.
-      if (!up || error instanceof SilenceError) lose(error);
+      if (!prepared || error instanceof SilenceError) lose(error);
       if (!up) await pause(RETRY_MS, signal);
     } finally {
       attempt.abort();

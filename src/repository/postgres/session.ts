@@ -18,6 +18,12 @@ const TIDY_MS = 1000;
 const LONGEST_STATEMENT_MS = 2 ** 16;
 const SHORTEST_STATEMENT_MS = 2 ** 6;
 
+/**
+ * Commits. The triggers that wait for the commit, and take the lock of the change log, run in a statement of their own before
+ * it, in the same message: statement_timeout stops a statement, but not a COMMIT.
+ */
+const COMMIT = "SET CONSTRAINTS ALL IMMEDIATE; COMMIT";
+
 /** The use of one connection for one call. What the call awaits fails as soon as the call is called off or the database lost. */
 export class Session {
   readonly #connection: Connection;
@@ -26,6 +32,8 @@ export class Session {
   readonly #onAbort = (): void => this.#callOff();
   /** Statements that have been sent and not been answered. */
   #running = 0;
+  /** The answer to BEGIN. */
+  #begun: Promise<unknown> = Promise.resolve();
   #committing = false;
   #lost = false;
   /** Whether a request to cancel has been delivered, once there was one. */
@@ -58,8 +66,7 @@ export class Session {
 
   /** Begins a transaction with the next statement. */
   begin(): void {
-    // If this fails, so does the next statement.
-    this.#send({ text: "BEGIN" }).catch(() => {});
+    this.#begun = this.#send({ text: "BEGIN" }).catch(() => {});
   }
 
   /**
@@ -72,7 +79,7 @@ export class Session {
     this.#signal.throwIfAborted();
     this.#committing = true;
     try {
-      await Promise.race([this.#send({ text: "COMMIT" }), this.#interrupted.promise]);
+      await Promise.race([this.#send({ text: COMMIT }), this.#interrupted.promise]);
     } catch (error) {
       if (!isRefusal(error)) throw new OutcomeUnknownError(error);
       this.#signal.throwIfAborted();
@@ -112,11 +119,12 @@ export class Session {
   /** Stops what runs, and rolls back what is open. */
   async #tidy(): Promise<boolean> {
     if (this.#lost) return false;
+    // A request to cancel that hit BEGIN would let the statement behind it commit by itself.
+    if (!(await inTime(this.#begun))) return false;
     // A request that may yet be delivered would hit the statement of somebody else.
     if (this.#running > 0) this.#requestCancel();
     if ((await this.#cancelled) === false) return false;
-    const rolledBack = this.#send({ text: "ROLLBACK" }).catch(() => {});
-    await Promise.race([rolledBack, setTimeout(TIDY_MS, undefined, { ref: false })]);
+    await inTime(this.#send({ text: "ROLLBACK" }).catch(() => {}));
     return this.#running === 0 && this.#isIdle;
   }
 
@@ -132,6 +140,11 @@ export class Session {
       this.#running--;
     }
   }
+}
+
+/** Waits for something that cannot fail; tells whether it has happened before a connection had to be usable again. */
+function inTime(happening: Promise<unknown>): Promise<boolean> {
+  return Promise.race([happening.then(() => true), setTimeout(TIDY_MS, false, { ref: false })]);
 }
 
 /**

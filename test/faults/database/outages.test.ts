@@ -1,0 +1,139 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createDatabase, query } from "../../support/database.ts";
+import { FULL } from "../../support/full.ts";
+import { startPostgres } from "../../support/postgres.ts";
+import { startProcess } from "../../support/process.ts";
+import { chooseSeed, Random } from "../../support/random.ts";
+import { JWT_SECRET } from "../../support/server.ts";
+import { EXPIRED, OK, UNAVAILABLE, UNKNOWN } from "./call-end.ts";
+import { FAULTS, isSuccess, type Scene } from "./faults.ts";
+import { watchHealth } from "./health-watch.ts";
+import { Load } from "./load.ts";
+import type { EndedCall } from "./load-client.ts";
+import { countSockets } from "./process-sockets.ts";
+import { expectNothingPersonal } from "./service.ts";
+import { untilIdle } from "./statements.ts";
+import { expectAllCreated, expectTruth } from "./truth.ts";
+
+const CLIENTS = 30;
+const POOL_SIZE = 5;
+const ROUNDS = FULL ? 10 : 1;
+/** Long enough for a machine that is busy with other tests. */
+const TIMEOUT_MS = FULL ? 1_800_000 : 60_000;
+
+/** Every call ends within this time, or within its own if that is less, in milliseconds; and all succeed again so soon. */
+const LONGEST_CALL_MS = 2000;
+const LONGEST_RECOVERY_MS = 3000;
+
+/** What the timers and the load of client and server may add to a deadline, in milliseconds. */
+const LATENESS_MS = 100;
+
+/** A fault that is over: all clients have been served again. */
+interface Outage {
+  readonly fault: string;
+  readonly beganAt: number;
+  readonly endedAt: number;
+  readonly recoveryMs: number;
+}
+
+describe("calls while PostgreSQL crashes, stops, freezes, has no connection left, or lets all of them wait", () => {
+  it("end in time, tell the truth, and leave nothing behind", { timeout: TIMEOUT_MS }, async () => {
+    const seed = chooseSeed();
+    const random = new Random(seed);
+    const postgres = await startPostgres({ max_connections: "20" });
+    onTestFinished(() => postgres.close());
+    const { url: database } = await createDatabase(postgres.url());
+    const service = startProcess({ DATABASE_URL: database, DATABASE_POOL_SIZE: String(POOL_SIZE), JWT_SECRET });
+    const port = await service.port;
+    await watchHealth({ port }, "").until("SERVING");
+    const idleSockets = await countSockets(service);
+
+    const load = new Load(port, CLIENTS, random);
+    const outages = await strike({ postgres, database, load }, random);
+    await load.stop();
+    const { calls } = load;
+    if (FULL) report(outages, calls);
+
+    const context = `SEED=${seed}`;
+    expect(service.child.exitCode, service.stderr()).toBeNull();
+    expect(
+      calls.filter((call) => !isAllowed(call)),
+      context,
+    ).toEqual([]);
+    await untilIdle(database);
+    await expectTruth(load, database);
+    await load.repeat();
+    await expectAllCreated(load, database);
+    load.disconnect();
+    expect((await query(database, CONNECTIONS)).length, "connections").toBeLessThanOrEqual(POOL_SIZE + 1);
+    await expect.poll(() => countSockets(service)).toBeLessThanOrEqual(idleSockets + POOL_SIZE);
+    expectNothingPersonal([...service.stdout, service.stderr()], database);
+    if (!FULL) return;
+    expect(calls.filter(isLate), context).toEqual([]);
+    expect(outages.filter(({ recoveryMs }) => recoveryMs > LONGEST_RECOVERY_MS)).toEqual([]);
+  });
+});
+
+const CONNECTIONS =
+  "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'user-service'";
+
+/** Lets every fault happen, ROUNDS times, in orders that the seed decides. */
+async function strike(scene: Scene, random: Random): Promise<Outage[]> {
+  const { load } = scene;
+  const outages: Outage[] = [];
+  await load.until(isSuccess);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [fault, happen] of shuffled(Object.entries(FAULTS), random)) {
+      const beganAt = performance.now();
+      await happen(scene);
+      const wellAt = performance.now();
+      await load.until(isSuccess);
+      const endedAt = performance.now();
+      outages.push({ fault, beganAt, endedAt, recoveryMs: endedAt - wellAt });
+    }
+  }
+  return outages;
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const places = items.map((item) => ({ item, place: random.next() }));
+  return places.toSorted((one, other) => one.place - other.place).map(({ item }) => item);
+}
+
+/** Whether a call has ended in one of the ways in which calls may end. */
+function isAllowed({ method, end }: EndedCall): boolean {
+  const isRead = method === "getUser" || method === "listUsersPage";
+  const allowed = [OK, UNAVAILABLE, EXPIRED, ...(isRead ? [] : [UNKNOWN])];
+  return allowed.some(({ code, reason, retry }) => code === end.code && reason === end.reason && retry === end.retry);
+}
+
+function isLate({ durationMs, timeoutMs }: EndedCall): boolean {
+  return durationMs > Math.min(LONGEST_CALL_MS, timeoutMs + LATENESS_MS);
+}
+
+/** Prints how many calls ended how during each fault, and how long they took at most. */
+function report(outages: readonly Outage[], calls: readonly EndedCall[]): void {
+  for (const [fault, times] of Map.groupBy(outages, (outage) => outage.fault)) {
+    const during = calls.filter(({ beganAt }) =>
+      times.some((time) => time.beganAt < beganAt && beganAt < time.endedAt),
+    );
+    const ends = Map.groupBy(during, ({ method, end }) => `${method} ${end.code}`);
+    const lines = [...ends].map(
+      ([end, group]) => `  ${end}: ${group.length}, ${longest(group.map((call) => call.durationMs))}`,
+    );
+    console.info(
+      [
+        `${fault}: recovery ${longest(times.map(({ recoveryMs }) => recoveryMs))}`,
+        ...lines.toSorted(alphabetically),
+      ].join("\n"),
+    );
+  }
+}
+
+function alphabetically(one: string, other: string): number {
+  return one < other ? -1 : 1;
+}
+
+function longest(times: readonly number[]): string {
+  return `at most ${Math.max(...times).toFixed()} ms`;
+}

@@ -1,0 +1,12 @@
+import { readdir, readlink } from "node:fs/promises";
+import type { ServiceProcess } from "../../support/process.ts";
+
+/** How many sockets a service has open; 0 where that cannot be seen, which is everywhere but on Linux. */
+export async function countSockets({ child }: ServiceProcess): Promise<number> {
+  if (process.platform !== "linux") return 0;
+  const folder = `/proc/${child.pid}/fd`;
+  const files = await readdir(folder);
+  // A file may have been closed meanwhile.
+  const targets = await Promise.all(files.map((file) => readlink(`${folder}/${file}`).catch(() => "")));
+  return targets.filter((target) => target.startsWith("socket:")).length;
+}
