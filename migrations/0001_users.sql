@@ -52,7 +52,8 @@ INSERT INTO change_log (expired_through) VALUES (0);
 
 -- Numbers from a sequence are not in the order of the commits, and a reader who goes on after the greatest one that it has
 -- seen would miss those that are committed later. So the number is taken as the last thing of a transaction, under a lock
--- that is held until it has committed: never while the transaction waits for its client, because this runs within COMMIT.
+-- that is held until it has committed: not while the transaction waits for its client, which sends nothing between this and
+-- COMMIT.
 CREATE FUNCTION append_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('changes', 0));

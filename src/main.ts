@@ -30,7 +30,7 @@ async function run(config: Config): Promise<void> {
   log.logger.info({ host: config.host, port: server.port }, "listening");
   if (config.tokens?.ephemeral) {
     const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
-    process.stderr.write(banner(server.port, token));
+    process.stderr.write(banner(server.port, token, config.database === undefined ? "memory" : "PostgreSQL"));
   }
 }
 

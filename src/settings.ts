@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isDatabaseUrl } from "./repository/postgres/connection.ts";
 
 /** One environment variable that configures the service. */
 export interface Setting<T = unknown> {
@@ -65,7 +66,7 @@ export const SETTINGS = {
     about: "PostgreSQL database that keeps the users; in memory if absent",
     allowed: "a URL such as postgres://user:password@host:5432/database",
     secret: true,
-    schema: z.string().refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text)),
+    schema: z.string().refine(isDatabaseUrl),
   },
   DATABASE_POOL_SIZE: {
     about: "How many connections to the database calls may use at a time",

@@ -45,6 +45,8 @@ interface Answer {
   /** Facts for programs (ErrorInfo.metadata). */
   readonly facts?: Record<string, string>;
   readonly details?: readonly Any[];
+  /** What lies behind it: for the log, and for nobody else. */
+  readonly cause?: unknown;
 }
 
 const ERROR_DOMAIN = "user.v1";
@@ -119,14 +121,20 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "DEADLINE_EXCEEDED",
     message,
   })),
-  when(StoreUnavailableError, ({ message }) => ({
+  when(StoreUnavailableError, ({ message, cause }) => ({
     code: status.UNAVAILABLE,
     reason: "STORE_UNAVAILABLE",
     message,
+    cause,
     details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
   })),
   // Without a RetryInfo: who asks again may do it twice, unless a request_id keeps them from it.
-  when(OutcomeUnknownError, ({ message }) => ({ code: status.UNKNOWN, reason: "OUTCOME_UNKNOWN", message })),
+  when(OutcomeUnknownError, ({ message, cause }) => ({
+    code: status.UNKNOWN,
+    reason: "OUTCOME_UNKNOWN",
+    message,
+    cause,
+  })),
   when(ChangesExpiredError, ({ message }) => ({ code: status.OUT_OF_RANGE, reason: "CHANGES_EXPIRED", message })),
   when(CallCancelledError, ({ message }) => ({ code: status.CANCELLED, reason: "CANCELLED", message })),
   when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
@@ -150,7 +158,7 @@ function fieldIn(part: string | undefined, field: string): string {
 
 const INTERNAL: Answer = { code: status.INTERNAL, reason: "INTERNAL", message: "internal error" };
 
-/** What lies behind an INTERNAL status, by the status's metadata, which grpc-js hands on as it is. */
+/** What lies behind a status, by the status's metadata, which grpc-js hands on as it is. */
 const causes = new WeakMap<Metadata, unknown>();
 
 /** The status that tells the caller of an error. An error not meant for callers becomes INTERNAL, and its cause. */
@@ -159,9 +167,7 @@ export function toStatus(error: unknown): StatusObject {
     const answer = answerTo(error);
     if (answer !== undefined) return toStatusObject(answer);
   }
-  const internal = toStatusObject(INTERNAL);
-  causes.set(internal.metadata, error ?? new Error("the handler threw nothing"));
-  return internal;
+  return toStatusObject({ ...INTERNAL, cause: error ?? new Error("the handler threw nothing") });
 }
 
 /** The error that a status hides from the caller, for the log; undefined if it hides none. */
@@ -177,12 +183,13 @@ export function withErrorInfo(given: CallStatus): CallStatus {
   return named;
 }
 
-function toStatusObject({ code, reason, message, facts = {}, details = [] }: Answer): StatusObject {
+function toStatusObject({ code, reason, message, facts = {}, details = [], cause }: Answer): StatusObject {
   const text = message.toWellFormed();
   const info = detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: facts });
   const rich = create(StatusSchema, { code, message: text, details: [info, ...details] });
   const metadata = new Metadata();
   metadata.set(STATUS_DETAILS, Buffer.from(toBinary(StatusSchema, rich)));
+  if (cause !== undefined) causes.set(metadata, cause);
   return { code, details: text, metadata };
 }
 

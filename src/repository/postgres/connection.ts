@@ -7,7 +7,7 @@ interface Backend {
   readonly secretKey: number;
 }
 interface CancelConnection extends pg.Connection {
-  connect(port: number, host: string): void;
+  connect(port: number | string, host?: string): void;
   requestSsl(): void;
   cancel(processId: number, secretKey: number): void;
 }
@@ -18,14 +18,21 @@ const TYPES: pg.CustomTypesConfig = {
     oid === pg.types.builtins.INT8 && format !== "binary" ? Number : pg.types.getTypeParser(oid, format),
 };
 
-/** What keeps connections that are used no more from staying for ever, in milliseconds. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5000;
 const KEEP_ALIVE_DELAY_MS = 10_000;
+
+/**
+ * The isolation that the statements are written for, and what the server does for connections whose service has vanished: it
+ * ends transactions in which nothing happens, and stops statements whose connection is broken (where the system of the server
+ * can tell; elsewhere the setting is refused).
+ */
+const SETTINGS = ["SET idle_in_transaction_session_timeout = 5000", "SET client_connection_check_interval = 1000"];
 
 /** A connection to PostgreSQL that sends statements without waiting for the answers to those before. */
 export class Connection extends pg.Client {
   readonly #socket: Socket;
+  /** Undefined if the server may have another than it has last been told. */
   #statementTimeoutMs: number | undefined;
+  #limited: Promise<void> = Promise.resolve();
 
   constructor(config: pg.ClientConfig) {
     const socket = new Socket();
@@ -37,19 +44,45 @@ export class Connection extends pg.Client {
       stream: () => socket,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     });
     this.#socket = socket;
     // Whoever waits for a statement hears of a broken connection by its failure. An error without a listener would end the process.
     this.on("error", () => {});
+    socket.on("error", () => {});
+    this.once("connect", () => {
+      for (const setting of SETTINGS) this.query(setting).catch(() => {});
+    });
   }
 
-  /** Has PostgreSQL stop every later statement that takes longer. */
-  limitStatements(timeoutMs: number): void {
-    if (timeoutMs === this.#statementTimeoutMs) return;
-    this.#statementTimeoutMs = timeoutMs;
-    // If this fails, so does the statement that is sent next.
-    this.query(`SET statement_timeout = ${timeoutMs}`).catch(() => {});
+  /** Connects. A connection that fails is cut: `pg` leaves it open where it is itself that refuses. */
+  override connect(): Promise<pg.Client & this>;
+  override connect(callback: (error?: Error) => void): void;
+  override connect(callback?: (error?: Error) => void): Promise<pg.Client & this> | undefined {
+    const connected = super.connect().then(
+      () => this as pg.Client & this,
+      (error: unknown) => {
+        this.cut();
+        throw error;
+      },
+    );
+    if (callback === undefined) return connected;
+    connected.then(() => callback(), callback);
+    return undefined;
+  }
+
+  /**
+   * Has PostgreSQL stop every later statement that takes longer. Resolves when it has answered: a request to cancel that
+   * comes earlier may hit this instead of what follows it.
+   */
+  limitStatements(timeoutMs: number): Promise<void> {
+    if (timeoutMs !== this.#statementTimeoutMs) {
+      this.#statementTimeoutMs = timeoutMs;
+      const forget = (): void => {
+        this.#statementTimeoutMs = undefined;
+      };
+      this.#limited = this.query(`SET statement_timeout = ${timeoutMs}`).then(() => {}, forget);
+    }
+    return this.#limited;
   }
 
   /**
@@ -74,12 +107,24 @@ export class Connection extends pg.Client {
       clearTimeout(timer);
       resolve(true);
     });
-    messenger.connect(this.port, this.host);
+    if (this.host.startsWith("/")) messenger.connect(`${this.host}/.s.PGSQL.${this.port}`);
+    else messenger.connect(this.port, this.host);
     return promise;
   }
 
   /** Breaks the connection at once, whatever it is waiting for. A transaction that has not committed never will. */
   cut(): void {
     this.#socket.destroy();
+  }
+}
+
+/** Says whether a text is the URL of a database that can be connected to, as far as the URL tells. */
+export function isDatabaseUrl(text: string): boolean {
+  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) return false;
+  try {
+    const { port } = new Connection({ connectionString: text });
+    return Number.isInteger(port);
+  } catch {
+    return false;
   }
 }

@@ -8,6 +8,8 @@ import { Session, type Statement } from "./session.ts";
 /** How long a call waits for a connection, and a new connection for the server, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 750;
 
+const UNAVAILABLE = "the database is not available";
+
 /** How long a connection that nobody uses is kept, in milliseconds. */
 const IDLE_TIMEOUT_MS = 60_000;
 
@@ -108,12 +110,10 @@ export class Database {
 
   async #use<T>(scope: Cancellable, work: (session: Session) => Promise<T>): Promise<T> {
     scope.signal.throwIfAborted();
-    const connection = await this.#acquire();
+    const connection = await this.#acquire(scope);
     const session = new Session(connection, scope);
     this.#sessions.add(session);
     try {
-      // The wait for the connection may have been long.
-      scope.signal.throwIfAborted();
       return await work(session);
     } finally {
       this.#sessions.delete(session);
@@ -121,13 +121,15 @@ export class Database {
     }
   }
 
-  async #acquire(): Promise<PooledConnection> {
+  async #acquire({ signal }: Cancellable): Promise<PooledConnection> {
     this.#requireFound();
     const connection = await this.#pool.connect().catch((error: unknown) => {
       const full = this.#pool.totalCount >= this.#pool.options.max;
       throw new StoreUnavailableError(full ? "all connections to the database are in use" : UNAVAILABLE, error);
     });
     try {
+      // The wait may have been long.
+      signal.throwIfAborted();
       this.#requireFound();
     } catch (error) {
       connection.release();
@@ -137,8 +139,7 @@ export class Database {
   }
 
   #requireFound(): void {
-    if (this.#lost !== undefined) throw new StoreUnavailableError(UNAVAILABLE, this.#lost);
+    // Why, has been logged.
+    if (this.#lost !== undefined) throw new StoreUnavailableError(UNAVAILABLE);
   }
 }
-
-const UNAVAILABLE = "the database is not available";

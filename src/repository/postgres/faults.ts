@@ -19,6 +19,9 @@ const CONFLICT_CODES = new Set([
   "40P01", // deadlock_detected
 ]);
 
+/** Of what ends the session: connection exceptions, shutdowns, and sessions or transactions that took too long. */
+const ENDS_SESSION = /^(08...|57P..|25P0[34])$/;
+
 /** A transaction met with another one that was faster. It has been rolled back, and may be tried again. */
 export class ConflictError extends Error {
   override readonly name = "ConflictError";
@@ -28,20 +31,23 @@ export class ConflictError extends Error {
   }
 }
 
-/** A statement failed for a reason of its own, which is a fault of this program. Tells none of its values, which are personal. */
+/** What PostgreSQL has against a statement. Tells none of the values, which may be personal. */
 export class StatementError extends Error {
   override readonly name = "StatementError";
 
-  constructor({ code, severity, schema, table, column, constraint, routine }: pg.DatabaseError, statement: string) {
+  constructor({ code, message, schema, table, column, constraint, routine }: pg.DatabaseError, statement: string) {
     const where = Object.entries({ schema, table, column, constraint, routine });
     const known = where.flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
-    super(`${statement}: ${severity} ${code} (${known.join(", ")})`);
+    // Syntax errors and the like name tables and columns, and no more.
+    const what = code?.startsWith("42") ? message : known.join(", ");
+    super(`${statement}: ${code}, ${what}`);
   }
 }
 
 /** Says whether the server has refused a statement and goes on, so that the transaction has certainly not committed. */
 export function isRefusal(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.severity === "ERROR";
+  // Not by the severity, which the server tells in its own language.
+  return error instanceof pg.DatabaseError && !ENDS_SESSION.test(error.code ?? "");
 }
 
 /**
@@ -49,10 +55,15 @@ export function isRefusal(error: unknown): boolean {
  * What did not come from the server shows that the connection is broken.
  */
 export function toRepositoryError(error: unknown, statement: string): Error {
-  const code = error instanceof pg.DatabaseError ? (error.code ?? "") : undefined;
-  if (code !== undefined && CONFLICT_CODES.has(code)) return new ConflictError();
-  if (code === undefined || UNAVAILABLE_CLASSES.has(code.slice(0, 2)) || UNAVAILABLE_CODES.has(code)) {
-    return new StoreUnavailableError("the database is not available", error);
-  }
-  return new StatementError(error as pg.DatabaseError, statement);
+  if (!(error instanceof pg.DatabaseError)) return new StoreUnavailableError("the database is not available", error);
+  const { code = "" } = error;
+  if (CONFLICT_CODES.has(code)) return new ConflictError();
+  const fault = new StatementError(error, statement);
+  const unavailable = UNAVAILABLE_CLASSES.has(code.slice(0, 2)) || UNAVAILABLE_CODES.has(code);
+  return unavailable ? new StoreUnavailableError("the database is not available", fault) : fault;
+}
+
+/** The same error, but without the values that an error of PostgreSQL tells. */
+export function withoutValues(error: unknown, statement: string): unknown {
+  return error instanceof pg.DatabaseError ? new StatementError(error, statement) : error;
 }

@@ -1,3 +1,4 @@
+import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { Cancellable } from "../scope.ts";
 
 /** So many statements are under way at a time; what is asked meanwhile goes into the next one. */
@@ -13,6 +14,8 @@ export type ReadAll<T> = (keys: readonly string[], scope: Cancellable) => Promis
 interface Reader<T> {
   readonly key: string;
   readonly scope: Cancellable;
+  /** When it was asked, on the clock of performance.now(). */
+  readonly since: number;
   resolve(found: T | undefined): void;
   reject(error: unknown): void;
 }
@@ -35,7 +38,7 @@ export class JointReads<T> {
   /** What there is with this key, now; undefined if there is nothing. Fails as the statement does. */
   read(key: string, scope: Cancellable): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ key, scope, resolve, reject });
+      this.#waiting.push({ key, scope, since: performance.now(), resolve, reject });
       this.#schedule();
     });
   }
@@ -51,7 +54,7 @@ export class JointReads<T> {
   }
 
   async #readNext(): Promise<void> {
-    const readers = this.#waiting.splice(0, MAX_KEYS);
+    const readers = this.#waiting.splice(0, MAX_KEYS).filter(stillWaits);
     this.#statements++;
     this.#schedule();
     const keys = new Set(readers.map(({ key }) => key));
@@ -69,12 +72,19 @@ export class JointReads<T> {
   }
 }
 
-/** Called off when all of its parts are. */
+/** Tells whether a reader waits; after a short time only, because until then it is not worth asking. */
+function stillWaits<T>({ scope, since, reject }: Reader<T>): boolean {
+  if (performance.now() - since < SLOW_MS || !scope.signal.aborted) return true;
+  reject(scope.signal.reason);
+  return false;
+}
+
+/** Called off when all of its parts are, or their time is over. */
 class JointScope implements Cancellable {
   readonly #parts: readonly Cancellable[];
   readonly #controller = new AbortController();
   readonly #over = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
 
   constructor(parts: readonly Cancellable[]) {
     this.#parts = parts;
@@ -98,6 +108,8 @@ class JointScope implements Cancellable {
   }
 
   #watch(): void {
+    const timeLeft = this.timeoutMs();
+    if (timeLeft !== undefined) this.#timer = setTimeout(() => this.#controller.abort(noAnswer()), timeLeft);
     let left = this.#parts.length;
     const onAbort = (reason: unknown): void => {
       left--;
@@ -108,4 +120,8 @@ class JointScope implements Cancellable {
       else signal.addEventListener("abort", () => onAbort(signal.reason), { once: true, signal: this.#over.signal });
     }
   }
+}
+
+function noAnswer(): StoreUnavailableError {
+  return new StoreUnavailableError("the database does not answer in time");
 }

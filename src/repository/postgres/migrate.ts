@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import { Connection } from "./connection.ts";
+import { withoutValues } from "./faults.ts";
 
 /** Beside src/ and dist/ alike. */
 const MIGRATIONS = fileURLToPath(new URL("../../../migrations", import.meta.url));
@@ -29,6 +30,9 @@ export async function migrate(url: string, signal?: AbortSignal): Promise<string
       log: () => {},
     });
     return applied.map(({ name }) => name);
+  } catch (error) {
+    // The values of a row that stands in the way may be personal.
+    throw withoutValues(error, "migrate");
   } finally {
     signal?.removeEventListener("abort", cut);
     cut();

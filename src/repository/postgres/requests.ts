@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type KnownRequest, requestKey } from "../creation-plan.ts";
 import { type CreationRequest, type NewUser, REQUEST_LIFETIME_MS } from "../user-repository.ts";
 import type { Session, Statement } from "./session.ts";
-import { SELECTED, toTimestamp, toUser, type UserRow } from "./user-rows.ts";
+import { fromRow, SELECTED, toTimestamp, type UserRow } from "./user-rows.ts";
 
 /** A request, and the user that it creates. */
 export interface CarriedOut {
@@ -74,5 +74,5 @@ function keyOf(request: CreationRequest): Buffer {
 }
 
 function toKnownRequest({ fingerprint, user_id: userId, id, ...row }: FoundRow): KnownRequest {
-  return { fingerprint, userId, user: id === null ? undefined : toUser({ ...row, id }) };
+  return { fingerprint, userId, user: id === null ? undefined : fromRow({ ...row, id }) };
 }

@@ -11,10 +11,10 @@ export interface Statement {
   readonly text: string;
 }
 
-/** How long a connection may take to be usable again, in milliseconds, before it is cut. */
+/** How long each step may take, in milliseconds, that makes a connection usable again; it is cut otherwise. */
 const TIDY_MS = 1000;
 
-/** Statements without a deadline of their own may take this long, in milliseconds; nobody but a backup has longer ones. */
+/** What a statement without a deadline may take, in milliseconds: longer than any of them honestly does. */
 const LONGEST_STATEMENT_MS = 2 ** 16;
 const SHORTEST_STATEMENT_MS = 2 ** 6;
 
@@ -32,8 +32,8 @@ export class Session {
   readonly #onAbort = (): void => this.#callOff();
   /** Statements that have been sent and not been answered. */
   #running = 0;
-  /** The answer to BEGIN. */
-  #begun: Promise<unknown> = Promise.resolve();
+  /** The answers to what goes before the statements of the call, and must not be cancelled in their place. */
+  #prelude: Promise<unknown>;
   #committing = false;
   #lost = false;
   /** Whether a request to cancel has been delivered, once there was one. */
@@ -44,7 +44,7 @@ export class Session {
     this.#signal = scope.signal;
     this.#interrupted.promise.catch(() => {});
     this.#signal.addEventListener("abort", this.#onAbort);
-    connection.limitStatements(statementTimeoutOf(scope));
+    this.#prelude = connection.limitStatements(statementTimeoutOf(scope));
   }
 
   /**
@@ -66,7 +66,9 @@ export class Session {
 
   /** Begins a transaction with the next statement. */
   begin(): void {
-    this.#begun = this.#send({ text: "BEGIN" }).catch(() => {});
+    const limited = this.#prelude;
+    const begun = this.#send({ text: "BEGIN" }).catch(() => {});
+    this.#prelude = Promise.all([limited, begun]);
   }
 
   /**
@@ -120,7 +122,7 @@ export class Session {
   async #tidy(): Promise<boolean> {
     if (this.#lost) return false;
     // A request to cancel that hit BEGIN would let the statement behind it commit by itself.
-    if (!(await inTime(this.#begun))) return false;
+    if (!(await inTime(this.#prelude))) return false;
     // A request that may yet be delivered would hit the statement of somebody else.
     if (this.#running > 0) this.#requestCancel();
     if ((await this.#cancelled) === false) return false;
@@ -142,7 +144,7 @@ export class Session {
   }
 }
 
-/** Waits for something that cannot fail; tells whether it has happened before a connection had to be usable again. */
+/** Waits for something that cannot fail, up to TIDY_MS; tells whether it has happened. */
 function inTime(happening: Promise<unknown>): Promise<boolean> {
   return Promise.race([happening.then(() => true), setTimeout(TIDY_MS, false, { ref: false })]);
 }

@@ -9,6 +9,7 @@ import { cleanUp } from "./upkeep.ts";
 import { PostgresUserRepository } from "./user-repository.ts";
 
 const UPKEEP_INTERVAL_MS = 60_000;
+const LONGEST_UPKEEP_MS = 50_000;
 
 /** How a store is opened. */
 export interface StoreOptions extends DatabaseOptions {
@@ -39,7 +40,9 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
   let key: Uint8Array | undefined;
   const closing = new AbortController();
   const upkeep = setInterval(() => {
-    cleanUp(database, retention, closing).catch((error: unknown) => {
+    // Less than the time to the next, so that there is never more than one.
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(LONGEST_UPKEEP_MS)]);
+    cleanUp(database, retention, { signal, timeoutMs: () => LONGEST_UPKEEP_MS }).catch((error: unknown) => {
       if (!(error instanceof StoreUnavailableError || closing.signal.aborted)) observer.onUpkeepFailed(error);
     });
   }, UPKEEP_INTERVAL_MS).unref();

@@ -39,7 +39,7 @@ const FORGET_REQUESTS: Statement = {
 /** Forgets what is no longer kept: changes, and requests that have expired. Any number of replicas may do it at once. */
 export async function cleanUp(database: Database, retention: ChangeRetention, scope: Cancellable): Promise<void> {
   await repeat(database, FORGET_CHANGES, [retention.maxCount, retention.maxAgeMs], scope);
-  // Not before the clocks of all replicas agree that they have expired.
+  // A whole lifetime after they have expired, so that it does not matter what the clocks of the replicas say.
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
 }
 

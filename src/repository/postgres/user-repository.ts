@@ -1,6 +1,6 @@
 import { UserNotFoundError } from "../../domain/errors.ts";
 import type { Principal } from "../../domain/principal.ts";
-import { toChangedUser, toUser as toNewUser, type User, type UserDraft } from "../../domain/user.ts";
+import { toChangedUser, toUser, type User, type UserDraft } from "../../domain/user.ts";
 import { newUserId } from "../../domain/user-id.ts";
 import type { ChangeLog } from "../change-log.ts";
 import { Claims } from "../claims.ts";
@@ -17,13 +17,13 @@ import type { Session, Statement } from "./session.ts";
 import {
   COLUMN_COUNT,
   COLUMN_NAMES,
-  ROW_OF_PARAMETERS,
-  ROWS_OF_PARAMETERS,
+  fromRow,
+  INSERTED_ROWS,
   SELECTED,
   type StoredUser,
   toColumns,
   toRow,
-  toUser,
+  UPDATED_ROW,
   type UserRow,
 } from "./user-rows.ts";
 
@@ -38,11 +38,11 @@ const SUSPENDED: Statement = {
 };
 const INSERT: Statement = {
   name: "insert_users",
-  text: `INSERT INTO users (${COLUMN_NAMES}) ${ROWS_OF_PARAMETERS}`,
+  text: `INSERT INTO users (${COLUMN_NAMES}) ${INSERTED_ROWS}`,
 };
 const UPDATE: Statement = {
   name: "update_user",
-  text: `UPDATE users SET (${COLUMN_NAMES}) = ${ROW_OF_PARAMETERS}
+  text: `UPDATE users SET (${COLUMN_NAMES}) = ${UPDATED_ROW}
     WHERE id = $1 AND version = $${COLUMN_COUNT + 1} RETURNING id`,
 };
 const DELETE: Statement = {
@@ -50,8 +50,8 @@ const DELETE: Statement = {
   text: "DELETE FROM users WHERE id = $1 AND version = $2 RETURNING id",
 };
 /**
- * Before another attempt: transactions that want the same usernames in different orders would wait for each other in a circle
- * once more, and once more after that.
+ * Before another attempt: transactions that want the same usernames in different orders wait for each other in a circle, and
+ * PostgreSQL takes a second to notice (deadlock_timeout), each time.
  */
 const WAIT_IN_TURN: Statement = {
   name: "wait_in_turn",
@@ -72,7 +72,7 @@ interface TakenRow {
   readonly username_key: string | null;
 }
 
-/** A call waits so long to learn whether its caller is suspended, and does not call that off. */
+/** A call waits so long to learn whether its caller is suspended. The answer may be for many calls, so none calls it off. */
 const SUSPENSION_SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 2000 };
 
 /** Keeps users in PostgreSQL, for any number of replicas. */
@@ -108,7 +108,7 @@ export class PostgresUserRepository implements UserRepository {
     // No text with U+0000 is an id; up to there, it stands between the same two ids.
     const [start] = after.split("\0");
     const rows = await this.#database.read<UserRow>(LIST, [start, limit], scope);
-    return rows.map(toUser);
+    return rows.map(fromRow);
   }
 
   async isSuspended(id: string): Promise<boolean> {
@@ -154,13 +154,17 @@ export class PostgresUserRepository implements UserRepository {
       scope.signal.throwIfAborted();
       const user = await this.get(id, scope);
       check(user);
-      if (await this.#database.write(scope, (session) => deleteUser(session, user, scope.author))) return;
+      try {
+        if (await this.#database.write(scope, (session) => deleteUser(session, user, scope.author))) return;
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error;
+      }
     }
   }
 
   async #read(ids: readonly string[], scope: Cancellable): Promise<Map<string, User>> {
     const rows = await this.#database.read<UserRow>(GET_MANY, [ids], scope);
-    return new Map(rows.map((row) => [row.id, toUser(row)]));
+    return new Map(rows.map((row) => [row.id, fromRow(row)]));
   }
 
   async #readSuspended(ids: readonly string[], scope: Cancellable): Promise<Map<string, true>> {
@@ -202,7 +206,7 @@ async function createUsers(
   const stored: StoredUser[] = [];
   const requests: CarriedOut[] = [];
   const created = carryOut(plan, (draft) => {
-    const user = toNewUser(draft, { id: newUserId(), createdAt: now, updatedAt: now, version: 1 });
+    const user = toUser(draft, { id: newUserId(), createdAt: now, updatedAt: now, version: 1 });
     stored.push({ ...user, emailKey: draft.emailKey, usernameKey: draft.usernameKey });
     if (draft.request !== undefined) requests.push({ request: draft.request, userId: user.id });
     return user;

@@ -36,11 +36,11 @@ const COLUMNS: readonly Column[] = [
 export const COLUMN_NAMES = COLUMNS.map(({ name }) => name).join(", ");
 
 /** What an INSERT selects from parameters that each hold all values of a column, from $1 on. */
-export const ROWS_OF_PARAMETERS = `SELECT ${COLUMNS.map(({ name, type }) => `${name}::${type}`).join(", ")}
+export const INSERTED_ROWS = `SELECT ${COLUMNS.map(({ name, type }) => `${name}::${type}`).join(", ")}
   FROM unnest(${COLUMNS.map(({ type }, index) => `$${index + 1}::${elementOf(type)}[]`).join(", ")}) AS row (${COLUMN_NAMES})`;
 
 /** A row of one parameter for each column, from $1 on, for an UPDATE. */
-export const ROW_OF_PARAMETERS = `(${COLUMNS.map(({ type }, index) => `$${index + 1}::${type}`).join(", ")})`;
+export const UPDATED_ROW = `(${COLUMNS.map(({ type }, index) => `$${index + 1}::${type}`).join(", ")})`;
 
 /** How many parameters the columns take. */
 export const COLUMN_COUNT = COLUMNS.length;
@@ -75,7 +75,7 @@ export interface UserRow extends Pick<UserFields, "email" | "name" | "role" | "s
 }
 
 /** The user in a row. */
-export function toUser(row: UserRow): User {
+export function fromRow(row: UserRow): User {
   return {
     id: row.id,
     email: row.email,

@@ -100,6 +100,7 @@ export class LoadClient {
     }
   }
 
+  /** Makes no call after the one that is under way. */
   stop(): void {
     this.#stopping = true;
   }
@@ -110,7 +111,9 @@ export class LoadClient {
     for (const { requests } of open) await this.#users.createUsers(streamOf(...requests));
   }
 
+  /** Ends the calls that are open, and makes no more. */
   disconnect(): void {
+    this.stop();
     this.#sessions.abort();
   }
 

@@ -45,6 +45,7 @@ export class Load implements Habits {
     await Promise.all(this.#clients.map((client) => client.repeat()));
   }
 
+  /** Ends all calls at once. */
   disconnect(): void {
     for (const client of this.#clients) client.disconnect();
   }

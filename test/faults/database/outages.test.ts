@@ -49,6 +49,7 @@ describe("calls while PostgreSQL crashes, stops, freezes, has no connection left
     const idleSockets = await countSockets(service);
 
     const load = new Load(port, CLIENTS, random);
+    onTestFinished(() => load.disconnect());
     const outages = await strike({ postgres, database, load }, random);
     await load.stop();
     const { calls } = load;
@@ -56,10 +57,8 @@ describe("calls while PostgreSQL crashes, stops, freezes, has no connection left
 
     const context = `SEED=${seed}`;
     expect(service.child.exitCode, service.stderr()).toBeNull();
-    expect(
-      calls.filter((call) => !isAllowed(call)),
-      context,
-    ).toEqual([]);
+    const wrong = calls.filter((call) => !isAllowed(call));
+    expect(wrong, context).toEqual([]);
     await untilIdle(database);
     await expectTruth(load, database);
     await load.repeat();
@@ -114,24 +113,16 @@ function isLate({ durationMs, timeoutMs }: EndedCall): boolean {
 /** Prints how many calls ended how during each fault, and how long they took at most. */
 function report(outages: readonly Outage[], calls: readonly EndedCall[]): void {
   for (const [fault, times] of Map.groupBy(outages, (outage) => outage.fault)) {
-    const during = calls.filter(({ beganAt }) =>
-      times.some((time) => time.beganAt < beganAt && beganAt < time.endedAt),
-    );
+    const during = calls.filter(({ beganAt, durationMs }) => {
+      const endedAt = beganAt + durationMs;
+      return times.some((time) => time.beganAt < endedAt && endedAt < time.endedAt);
+    });
     const ends = Map.groupBy(during, ({ method, end }) => `${method} ${end.code}`);
-    const lines = [...ends].map(
-      ([end, group]) => `  ${end}: ${group.length}, ${longest(group.map((call) => call.durationMs))}`,
-    );
-    console.info(
-      [
-        `${fault}: recovery ${longest(times.map(({ recoveryMs }) => recoveryMs))}`,
-        ...lines.toSorted(alphabetically),
-      ].join("\n"),
-    );
+    console.info(`${fault}: recovery ${longest(times.map(({ recoveryMs }) => recoveryMs))}`);
+    for (const [end, group] of ends) {
+      console.info(`  ${end}: ${group.length}, ${longest(group.map(({ durationMs }) => durationMs))}`);
+    }
   }
-}
-
-function alphabetically(one: string, other: string): number {
-  return one < other ? -1 : 1;
 }
 
 function longest(times: readonly number[]): string {

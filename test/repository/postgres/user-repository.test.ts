@@ -45,6 +45,15 @@ describe("PostgresUserRepository.create, when others create the same users", () 
   });
 });
 
+describe("PostgresUserRepository.list", () => {
+  it("goes on from what PostgreSQL has no text for", async () => {
+    const { users } = await emptyStore();
+    const [ada, bob] = await users.create(drafts(2), SCOPE);
+    expect(await users.list({ after: `${ada?.id}\u0000`, limit: 9 }, SCOPE)).toEqual([bob]);
+    expect(await users.list({ after: "\u0000", limit: 9 }, SCOPE)).toEqual([ada, bob]);
+  });
+});
+
 describe("PostgresUserRepository.changes, when somebody else writes", () => {
   it("has what is done by hand as well", async () => {
     const { url, users } = await emptyStore();
