@@ -25,7 +25,11 @@ const KEEP_ALIVE_DELAY_MS = 10_000;
  * ends transactions in which nothing happens, and stops statements whose connection is broken (where the system of the server
  * can tell; elsewhere the setting is refused).
  */
-const SETTINGS = ["SET idle_in_transaction_session_timeout = 5000", "SET client_connection_check_interval = 1000"];
+const SETTINGS = [
+  "SET default_transaction_isolation = 'read committed'",
+  "SET idle_in_transaction_session_timeout = 5000",
+  "SET client_connection_check_interval = 1000",
+];
 
 /** A connection to PostgreSQL that sends statements without waiting for the answers to those before. */
 export class Connection extends pg.Client {
