@@ -50,8 +50,11 @@ export async function startTestServer({ environment = {}, services }: TestServer
 /** Starts a server as startTestServer does, and waits until calls are served, as they are once the database is found. */
 export async function servingTestServer(options?: TestServerOptions): Promise<TestServer> {
   const server = await startTestServer(options);
-  for await (const { status: health } of createClient(Health, transportTo(server, null)).watch({})) {
-    if (health === ServingStatus.SERVING) return server;
+  const watching = new AbortController();
+  for await (const { status: health } of createClient(Health, transportTo(server, null)).watch({}, watching)) {
+    if (health !== ServingStatus.SERVING) continue;
+    watching.abort();
+    return server;
   }
   throw new Error("the server has stopped before it served");
 }

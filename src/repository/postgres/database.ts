@@ -87,7 +87,7 @@ export class Database {
    */
   write<T>(scope: Cancellable, work: (session: Session) => Promise<T | undefined>): Promise<T | undefined> {
     return this.#use(scope, async (session) => {
-      session.begin();
+      await session.begin();
       const result = await work(session);
       if (result !== undefined) await session.commit();
       return result;

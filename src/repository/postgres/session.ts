@@ -3,7 +3,7 @@ import type { QueryResult } from "pg";
 import { OutcomeUnknownError, StoreUnavailableError } from "../../domain/errors.ts";
 import type { Cancellable } from "../scope.ts";
 import type { Connection } from "./connection.ts";
-import { isRefusal, toRepositoryError } from "./faults.ts";
+import { isRefusal, toRepositoryError, withoutValues } from "./faults.ts";
 
 /** A statement that PostgreSQL prepares once for each connection, by its name. */
 export interface Statement {
@@ -32,8 +32,8 @@ export class Session {
   readonly #onAbort = (): void => this.#callOff();
   /** Statements that have been sent and not been answered. */
   #running = 0;
-  /** The answers to what goes before the statements of the call, and must not be cancelled in their place. */
-  #prelude: Promise<unknown>;
+  /** The answer to what limits the statements, which must not be cancelled in their place. */
+  readonly #limited: Promise<void>;
   #committing = false;
   #lost = false;
   /** Whether a request to cancel has been delivered, once there was one. */
@@ -44,7 +44,7 @@ export class Session {
     this.#signal = scope.signal;
     this.#interrupted.promise.catch(() => {});
     this.#signal.addEventListener("abort", this.#onAbort);
-    this.#prelude = connection.limitStatements(statementTimeoutOf(scope));
+    this.#limited = connection.limitStatements(statementTimeoutOf(scope));
   }
 
   /**
@@ -54,21 +54,13 @@ export class Session {
    *   ConflictError or StatementError if the server refuses the statement.
    */
   async query<Row extends object>(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
-    const answer = this.#send<Row>({ ...statement, values: [...values] });
-    try {
-      const { rows } = await Promise.race([answer, this.#interrupted.promise]);
-      return rows;
-    } catch (error) {
-      this.#signal.throwIfAborted();
-      throw error instanceof StoreUnavailableError ? error : toRepositoryError(error, statement.name);
-    }
+    const { rows } = await this.#answer(this.#send<Row>({ ...statement, values: [...values] }), statement.name);
+    return rows;
   }
 
-  /** Begins a transaction with the next statement. */
-  begin(): void {
-    const limited = this.#prelude;
-    const begun = this.#send({ text: "BEGIN" }).catch(() => {});
-    this.#prelude = Promise.all([limited, begun]);
+  /** Begins a transaction. To be awaited: a statement that followed a BEGIN which fails would commit by itself. */
+  async begin(): Promise<void> {
+    await this.#answer(this.#send({ text: "BEGIN" }), "BEGIN");
   }
 
   /**
@@ -83,7 +75,7 @@ export class Session {
     try {
       await Promise.race([this.#send({ text: COMMIT }), this.#interrupted.promise]);
     } catch (error) {
-      if (!isRefusal(error)) throw new OutcomeUnknownError(error);
+      if (!isRefusal(error)) throw new OutcomeUnknownError(withoutValues(error, "COMMIT"));
       this.#signal.throwIfAborted();
       throw toRepositoryError(error, "COMMIT");
     }
@@ -101,6 +93,16 @@ export class Session {
     const fit = (this.#running === 0 && this.#isIdle && this.#cancelled === undefined) || (await this.#tidy());
     if (!fit) this.#connection.cut();
     return fit;
+  }
+
+  /** Waits for an answer, unless the call is interrupted. */
+  async #answer<T>(answer: Promise<T>, statement: string): Promise<T> {
+    try {
+      return await Promise.race([answer, this.#interrupted.promise]);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw error instanceof StoreUnavailableError ? error : toRepositoryError(error, statement);
+    }
   }
 
   get #isIdle(): boolean {
@@ -121,8 +123,7 @@ export class Session {
   /** Stops what runs, and rolls back what is open. */
   async #tidy(): Promise<boolean> {
     if (this.#lost) return false;
-    // A request to cancel that hit BEGIN would let the statement behind it commit by itself.
-    if (!(await inTime(this.#prelude))) return false;
+    if (!(await inTime(this.#limited))) return false;
     // A request that may yet be delivered would hit the statement of somebody else.
     if (this.#running > 0) this.#requestCancel();
     if ((await this.#cancelled) === false) return false;
