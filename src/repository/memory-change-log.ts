@@ -17,12 +17,12 @@ export class MemoryChangeLog implements ChangeLog {
     this.#retention = retention;
   }
 
-  /** Adds a change, and forgets those that are no longer kept. */
-  append(kind: ChangeKind, userId: string): void {
+  /** Adds a change of this moment, and forgets those that are no longer kept. */
+  append(kind: ChangeKind, userId: string, now = Date.now()): void {
     this.#userIds.push(userId);
     this.#kinds.push(kind);
-    this.#times.push(Date.now());
-    this.#forget();
+    this.#times.push(now);
+    this.#forget(now);
   }
 
   async latest(): Promise<number> {
@@ -30,7 +30,7 @@ export class MemoryChangeLog implements ChangeLog {
   }
 
   async list({ after, limit }: { readonly after: number; readonly limit: number }): Promise<Change[]> {
-    this.#forget();
+    this.#forget(Date.now());
     const from = after + 1 - this.#offset;
     if (from < this.#start) throw new ChangesExpiredError();
     return this.#userIds.slice(from, from + limit).map((userId, index) => ({
@@ -45,9 +45,9 @@ export class MemoryChangeLog implements ChangeLog {
     return this.#offset + this.#userIds.length - 1;
   }
 
-  #forget(): void {
+  #forget(now: number): void {
     const { maxCount, maxAgeMs } = this.#retention;
-    const oldest = Date.now() - maxAgeMs;
+    const oldest = now - maxAgeMs;
     this.#start = Math.max(this.#start, this.#userIds.length - maxCount);
     while ((this.#times[this.#start] ?? Number.POSITIVE_INFINITY) < oldest) this.#start++;
     if (this.#start <= this.#userIds.length / 2) return;

@@ -107,7 +107,7 @@ export class MemoryUserRepository implements UserRepository {
     const user = toUser(draft, { id: newUserId(), createdAt: now, updatedAt: now, version: 1 });
     this.#byId.set(user.id, user);
     this.#ordered.push(user);
-    this.#changes.append("created", user.id);
+    this.#changes.append("created", user.id, now);
     if (draft.request !== undefined) this.#requests.add(draft.request, user.id);
     return user;
   }
