@@ -127,7 +127,7 @@ export function isDatabaseUrl(text: string): boolean {
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) return false;
   try {
     const { port } = new Connection({ connectionString: text });
-    return Number.isInteger(port);
+    return port > 0 && port < 65_536;
   } catch {
     return false;
   }

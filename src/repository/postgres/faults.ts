@@ -11,6 +11,7 @@ const UNAVAILABLE_CLASSES = new Set([
 const UNAVAILABLE_CODES = new Set([
   "25006", // read_only_sql_transaction: the server is a standby now
   "25P03", // idle_in_transaction_session_timeout
+  "25P04", // transaction_timeout
   "55P03", // lock_not_available
 ]);
 const CONFLICT_CODES = new Set([

@@ -8,6 +8,9 @@ const MAX_KEYS = 500;
 /** After so many milliseconds a statement is slow, and it is worth knowing whether anybody still waits for it. */
 const SLOW_MS = 20;
 
+/** Timers that run longer go off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** Reads what a statement finds for each of these keys, by key. */
 export type ReadAll<T> = (keys: readonly string[], scope: Cancellable) => Promise<ReadonlyMap<string, T>>;
 
@@ -55,6 +58,10 @@ export class JointReads<T> {
 
   async #readNext(): Promise<void> {
     const readers = this.#waiting.splice(0, MAX_KEYS).filter(stillWaits);
+    if (readers.length === 0) {
+      this.#schedule();
+      return;
+    }
     this.#statements++;
     this.#schedule();
     const keys = new Set(readers.map(({ key }) => key));
@@ -109,7 +116,8 @@ class JointScope implements Cancellable {
 
   #watch(): void {
     const timeLeft = this.timeoutMs();
-    if (timeLeft !== undefined) this.#timer = setTimeout(() => this.#controller.abort(noAnswer()), timeLeft);
+    if (timeLeft !== undefined && timeLeft <= LONGEST_TIMER_MS)
+      this.#timer = setTimeout(() => this.#controller.abort(noAnswer()), timeLeft);
     let left = this.#parts.length;
     const onAbort = (reason: unknown): void => {
       left--;
