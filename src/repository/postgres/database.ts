@@ -8,10 +8,10 @@ import { Session, type Statement } from "./session.ts";
 /** How long a call waits for a connection, and a new connection for the server, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 750;
 
-const UNAVAILABLE = "the database is not available";
-
 /** How long a connection that nobody uses is kept, in milliseconds. */
 const IDLE_TIMEOUT_MS = 60_000;
+
+const UNAVAILABLE = "the database is not available";
 
 /** What a database is reached by. */
 export interface DatabaseOptions {
@@ -99,7 +99,10 @@ export class Database {
     this.#closing.abort();
     this.#lost = new Error("closed");
     for (const session of this.#sessions) session.lose(this.#lost);
-    await Promise.all([this.#heartbeat, this.#pool.end()]);
+    const closed = this.#pool.end();
+    // A goodbye would wait for the server, which may be silent.
+    for (const connection of this.#connections) connection.cut();
+    await Promise.all([this.#heartbeat, closed]);
   }
 
   async #connect(): Promise<Connection> {

@@ -7,7 +7,6 @@ const MAX_STATEMENTS = 4;
 const MAX_KEYS = 500;
 /** After so many milliseconds a statement is slow, and it is worth knowing whether anybody still waits for it. */
 const SLOW_MS = 20;
-
 /** Timers that run longer go off at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 

@@ -79,6 +79,14 @@ describe("a service that PostgreSQL does not answer", () => {
     await server.server.stop();
   });
 
+  it("can be stopped while it serves, though PostgreSQL closes no connection", async () => {
+    const postgres = await startOwnPostgres();
+    const server = await serve(postgres.url());
+    await expectServing(server);
+    postgres.freeze();
+    await server.server.stop();
+  });
+
   it("can be stopped while it serves, when the time of the calls is over that are open", async () => {
     const proxy = await startTcpProxy(await freshDatabase());
     const server = await serve(proxy.url);
