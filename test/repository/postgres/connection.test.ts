@@ -35,6 +35,22 @@ async function untilSleeping(url: string): Promise<void> {
 const SLEEP = "SELECT pg_sleep(600)";
 const CANCELLED = expect.objectContaining({ code: "57014" });
 
+/** A server of this file alone, which asks for passwords and listens on a Unix socket as well. */
+let server: PostgresServer;
+let directory: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp("/tmp/pg-");
+  // The server may run as somebody else.
+  await chmod(directory, 0o777);
+  server = await startPostgres({ unix_socket_directories: directory });
+});
+
+afterAll(async () => {
+  await server.close();
+  await rm(directory, { recursive: true });
+});
+
 describe("the session of a connection", () => {
   it("ends transactions in which nothing happens, and is known by its name", async () => {
     const connection = await connect(inject("databaseUrl"));
@@ -132,7 +148,7 @@ describe("a connection that cannot be made", () => {
   ];
 
   it.each(MISTAKES)("because %s, is closed, and says why", async (_why, change, code) => {
-    const proxy = await startTcpProxy(inject("databaseUrl"));
+    const proxy = await startTcpProxy(server.url());
     const url = new URL(proxy.url);
     change(url);
     const connection = new Connection({ connectionString: url.href });
@@ -143,7 +159,7 @@ describe("a connection that cannot be made", () => {
   });
 
   it("because pg refuses to, is closed", async () => {
-    const proxy = await startTcpProxy(inject("databaseUrl"));
+    const proxy = await startTcpProxy(server.url());
     const { hostname, port, username } = new URL(proxy.url);
     const password = () => Promise.reject(new Error("no password"));
     const connection = new Connection({ host: hostname, port: Number(port), user: username, password });
@@ -152,7 +168,7 @@ describe("a connection that cannot be made", () => {
   });
 
   it("because the server does not answer in time, is closed", async () => {
-    const proxy = await startTcpProxy(inject("databaseUrl"));
+    const proxy = await startTcpProxy(server.url());
     proxy.judge = () => "hold";
     const connection = new Connection({ connectionString: proxy.url, connectionTimeoutMillis: 50 });
     await expect(connection.connect()).rejects.toThrow();
@@ -193,27 +209,14 @@ describe("cancelStatement", () => {
 });
 
 describe("over a Unix socket", () => {
-  let directory: string;
-  let server: PostgresServer;
-  let url: string;
-
-  beforeAll(async () => {
-    directory = await mkdtemp("/tmp/pg-");
-    // The server may run as somebody else.
-    await chmod(directory, 0o777);
-    server = await startPostgres({ unix_socket_directories: directory });
+  function socketUrl(): string {
     const { password, port } = new URL(server.url());
-    url = `postgres://postgres:${password}@${encodeURIComponent(directory)}:${port}/postgres`;
-  });
-
-  afterAll(async () => {
-    await server.close();
-    await rm(directory, { recursive: true });
-  });
+    return `postgres://postgres:${password}@${encodeURIComponent(directory)}:${port}/postgres`;
+  }
 
   it("a statement is cancelled", async () => {
-    expect(isDatabaseUrl(url)).toBe(true);
-    const connection = await connect(url);
+    expect(isDatabaseUrl(socketUrl())).toBe(true);
+    const connection = await connect(socketUrl());
     const asleep = expect(connection.query(SLEEP)).rejects.toEqual(CANCELLED);
     await untilSleeping(server.url());
     expect(await connection.cancelStatement(5000)).toBe(true);
@@ -222,7 +225,7 @@ describe("over a Unix socket", () => {
   });
 
   it("a request to cancel is not delivered where there is no socket", async () => {
-    const connection = await connect(url);
+    const connection = await connect(socketUrl());
     await rm(join(directory, `.s.PGSQL.${new URL(server.url()).port}`));
     expect(await connection.cancelStatement(5000)).toBe(false);
   });
