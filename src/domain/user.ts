@@ -110,6 +110,12 @@ export function draftUser(fields: UserFields): UserDraft {
   };
 }
 
+/** Metadata in the order of the keys. */
+export function toMetadata(metadata: Readonly<Record<string, string>>): UserFields["metadata"] {
+  const pairs = Object.entries(metadata);
+  return pairs.length === 0 ? BLANK_USER.metadata : pairs.sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
 /** The fields that somebody can write, and nothing else of what is given. */
 export function fieldsOf(user: UserFields): UserFields {
   const { email, name, role, status, username, age, tags, metadata, contact, profile } = user;

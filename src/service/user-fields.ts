@@ -2,6 +2,7 @@ import {
   BLANK_USER,
   type Contact,
   type Profile,
+  toMetadata,
   type UserFields,
   type UserRole,
   type UserStatus,
@@ -26,7 +27,7 @@ export function fieldsOfMessage(message: CreateUserRequest | UserMessage, otherw
     username: username === "" ? undefined : username,
     age,
     tags: tags.length === 0 ? BLANK_USER.tags : [...tags],
-    metadata: toPairs(metadata),
+    metadata: toMetadata(metadata),
     contact: toContact(message.contact),
     profile: toProfile(message.profile),
   };
@@ -58,11 +59,6 @@ export function toStatus(status: Status): UserStatus | undefined {
 export function toProfile(profile: Partial<Profile> | undefined): Profile | undefined {
   const { bio = "", avatarUrl = "" } = profile ?? {};
   return bio === "" && avatarUrl === "" ? undefined : { bio, avatarUrl };
-}
-
-function toPairs(metadata: Readonly<Record<string, string>>): UserFields["metadata"] {
-  const pairs = Object.entries(metadata);
-  return pairs.length === 0 ? BLANK_USER.metadata : pairs.toSorted(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function toContact(contact: UserMessage["contact"]): Contact | undefined {

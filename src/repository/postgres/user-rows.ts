@@ -1,4 +1,11 @@
-import type { Contact, Profile, User, UserDraft, UserFields } from "../../domain/user.ts";
+import {
+  type Contact,
+  type Profile,
+  toMetadata,
+  type User,
+  type UserDraft,
+  type UserFields,
+} from "../../domain/user.ts";
 
 /** A user as the table has them: with the keys that make addresses and usernames unique. */
 export type StoredUser = User & Pick<UserDraft, "emailKey" | "usernameKey">;
@@ -88,7 +95,8 @@ export function fromRow(row: UserRow): User {
     age: row.age ?? undefined,
     status: row.status,
     tags: row.tags,
-    metadata: toPairs(row.metadata),
+    // jsonb has an order of its own.
+    metadata: toMetadata(row.metadata),
     contact: toContact(row),
     profile: toProfile(row),
   };
@@ -111,11 +119,6 @@ function elementOf(type: string): string {
 
 function toArrayLiteral(texts: readonly string[]): string {
   return `{${texts.map((text) => `"${text.replace(/["\\]/g, "\\$&")}"`).join(",")}}`;
-}
-
-function toPairs(metadata: UserRow["metadata"]): UserFields["metadata"] {
-  // jsonb has an order of its own.
-  return Object.entries(metadata).sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
 function toContact({ contact_kind: kind, contact_value: value }: UserRow): Contact | undefined {
