@@ -5,6 +5,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { Health } from "../src/gen/health/v1/health_pb.ts";
 import { UserService } from "../src/gen/user/v1/user_service_pb.ts";
+import { freshDatabase } from "./support/database.ts";
 import { failureOf } from "./support/errors.ts";
 import { startProcess } from "./support/process.ts";
 import { collect, JWT_SECRET, streamOf } from "./support/server.ts";
@@ -38,6 +39,17 @@ describe("the process", () => {
     service.child.kill("SIGTERM");
     expect(await service.exit).toBe(0);
     expect(service.stdout.join()).not.toContain(token);
+  });
+
+  it("says in the banner where users are kept", async () => {
+    for (const [environment, place] of [
+      [{}, "memory"],
+      [{ DATABASE_URL: await freshDatabase() }, "PostgreSQL"],
+    ] as const) {
+      const service = startProcess(environment);
+      await bannerToken(service);
+      expect(service.stderr()).toContain(`from ${place}.`);
+    }
   });
 
   it("prints no banner when a key is configured", async () => {

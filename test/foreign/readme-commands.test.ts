@@ -32,6 +32,7 @@ function withoutIds(text: string): string {
 async function shell(command: string, address: string): Promise<string> {
   const env = { ...process.env, PATH: `node_modules/.bin:${process.env.PATH}`, TOKEN: await tokenFor(ADMIN) };
   const local = command.replace("localhost:50051", address).replace(/^npx /, "");
+  // Some of the calls are shown because they fail: what they print is compared, not how they end.
   const { stdout } = await run("sh", ["-c", `${local} 2>&1 || true`], { env });
   return stdout;
 }

@@ -33,7 +33,7 @@ function inTurns(one: UserRepository, other: UserRepository): UserRepository {
   return new Proxy(one, {
     get(_, name) {
       const member: unknown = Reflect.get(one, name);
-      if (name === "changes") return inTurns(one.changes as never, other.changes as never);
+      if (name === "changes") return inTurns(one.changes as never, other.changes as never); // It too has methods alone.
       if (typeof member !== "function") return member;
       return async (...args: readonly unknown[]) => {
         const repository = calls++ % 2 === 0 ? one : other;
