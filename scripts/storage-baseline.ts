@@ -8,8 +8,8 @@ import { basename, join } from "node:path";
 /** Ids of one process alone are promised to ascend, so both layers take them from one place. */
 const SHARED_IDS = "export { newUserId } from '../../../../../src/domain/user-id.ts';\n";
 
-/** Of no use to the PostgreSQL adapter. */
-const OTHERS = new Set(["memory.js", "memory-change-log.js", "known-requests.js"]);
+/** The adapter that is of no use here. */
+const OTHER_ADAPTER = "memory";
 
 const [compiled = "", baseline = ""] = process.argv.slice(2);
 if (compiled === "" || baseline === "")
@@ -17,7 +17,7 @@ if (compiled === "" || baseline === "")
 
 rmSync(baseline, { recursive: true, force: true });
 for (const folder of ["domain", "repository"]) {
-  const filter = (path: string): boolean => !OTHERS.has(basename(path));
+  const filter = (path: string): boolean => basename(path) !== OTHER_ADAPTER;
   cpSync(join(compiled, folder), join(baseline, "dist", folder), { recursive: true, filter });
 }
 cpSync("migrations", join(baseline, "migrations"), { recursive: true });

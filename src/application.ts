@@ -3,17 +3,22 @@ import type { DescService } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { Server } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import type { Bus } from "./bus/bus.ts";
+import { InProcessBus } from "./bus/in-process-bus.ts";
+import { PostgresBus } from "./bus/postgres-bus.ts";
 import type { Config, DatabaseConfig } from "./config.ts";
 import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
-import { MemoryUserRepository } from "./repository/memory.ts";
+import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
 import { openStore } from "./repository/postgres/store.ts";
 import type { UserRepository } from "./repository/user-repository.ts";
+import { announcing } from "./service/announced-users.ts";
+import { CHANGES_TOPIC } from "./service/change-feed.ts";
 import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
-import { PageTokens } from "./service/page-token.ts";
+import { pageTokens, resumeTokens } from "./service/sealed-tokens.ts";
 import { createUserService } from "./service/user-service.ts";
 
 /** A service and what serves it. */
@@ -40,15 +45,20 @@ export interface Application {
 
 /** The application that this project is about. */
 export function userApplication(config: Config, logger: Logger): Application {
-  const { users, sharedKey, readiness, close } =
+  const storage =
     config.database === undefined
       ? inMemory(config.changeRetention)
       : inPostgres(config.database, config.changeRetention, logger);
+  const { bus, sharedKey, readiness, close } = storage;
+  const users = announcing(storage.users, () => bus.publish(CHANGES_TOPIC));
   const configured = config.pageTokenKey;
   const key = configured === undefined ? sharedKey : () => configured;
   const service = createUserService({
     repository: users,
-    pageTokens: new PageTokens(key),
+    pageTokens: pageTokens(key),
+    // Of the storage, because another log of changes has other revisions.
+    resumeTokens: resumeTokens(sharedKey),
+    bus,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
   });
@@ -60,9 +70,11 @@ export function userApplication(config: Config, logger: Logger): Application {
   };
 }
 
-/** Where users are kept. */
+/** Where things are kept. */
 interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
+  /** Between the replicas that share the storage. */
+  readonly bus: Bus;
   /** A key that all replicas with the same storage have. */
   readonly sharedKey: KeySource;
 }
@@ -70,7 +82,13 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
 function inMemory(retention: ChangeRetention): Storage {
   const key = randomBytes(32);
   const users = new MemoryUserRepository(retention);
-  return { users, sharedKey: () => key, readiness: new Readiness(true), close: async () => {} };
+  return {
+    users,
+    bus: new InProcessBus(),
+    sharedKey: () => key,
+    readiness: new Readiness(true),
+    close: async () => {},
+  };
 }
 
 function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger: Logger): Storage {
@@ -95,5 +113,12 @@ function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger
       },
     },
   );
-  return { users: store.users, sharedKey: store.sharedKey, readiness, close: store.close };
+  const bus = new PostgresBus(database.url);
+  return {
+    users: store.users,
+    bus,
+    sharedKey: store.sharedKey,
+    readiness,
+    close: async () => void (await Promise.all([bus.close(), store.close()])),
+  };
 }

@@ -12,6 +12,7 @@ import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection
 import { Health } from "./gen/health/v1/health_pb.ts";
 import { Access } from "./gen/policy/v1/policy_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
+import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
@@ -29,7 +30,7 @@ import { createValidation } from "./interceptors/validation.ts";
 import { writeWindow } from "./interceptors/write-window.ts";
 
 /** Messages that are sent many times: encoded once. */
-const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema]);
+const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema]);
 
 /** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
 const MAX_CONCURRENT_STREAMS = 1000;

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BIOME = join(ROOT, "node_modules/@biomejs/biome/bin/biome");
 
-const LAYERS = ["domain", "contract", "repository", "service", "grpc", "interceptors", "client"] as const;
+const LAYERS = ["domain", "contract", "repository", "bus", "service", "grpc", "interceptors", "client"] as const;
 const COMPOSITION = [
   "main.ts",
   "exit-codes.ts",
@@ -27,7 +27,7 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ...LAYERS.map((layer) => [layer, "../cli/token.ts"] as const),
   ["domain", "../contract/policy.ts"],
   ["domain", "../repository/user-repository.ts"],
-  ["domain", "../service/page-token.ts"],
+  ["domain", "../service/sealed-tokens.ts"],
   ["domain", "../grpc/status.ts"],
   ["domain", "../interceptors/auth.ts"],
   ["domain", "../gen/user/v1/user_pb.ts"],
@@ -45,13 +45,13 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["domain", "zod/v4"],
   ["contract", "../domain/user.ts"],
   ["contract", "../repository/user-repository.ts"],
-  ["contract", "../service/page-token.ts"],
+  ["contract", "../service/sealed-tokens.ts"],
   ["contract", "../grpc/status.ts"],
   ["contract", "../interceptors/auth.ts"],
   ["contract", "@grpc/grpc-js"],
   ["contract", "pino"],
   ["repository", "../contract/policy.ts"],
-  ["repository", "../service/page-token.ts"],
+  ["repository", "../service/sealed-tokens.ts"],
   ["repository", "../grpc/status.ts"],
   ["repository", "../interceptors/auth.ts"],
   ["repository", "../gen/user/v1/user_pb.ts"],
@@ -60,7 +60,21 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["repository", "@grpc/grpc-js"],
   ["repository", "grpc-health-check"],
   ["repository", "pino"],
-  ["service", "../repository/memory.ts"],
+  ["domain", "../bus/bus.ts"],
+  ["contract", "../bus/bus.ts"],
+  ["repository", "../bus/bus.ts"],
+  ["grpc", "../bus/bus.ts"],
+  ["interceptors", "../bus/bus.ts"],
+  ["client", "../bus/bus.ts"],
+  ["bus", "../service/sealed-tokens.ts"],
+  ["bus", "../grpc/status.ts"],
+  ["bus", "../interceptors/auth.ts"],
+  ["bus", "../client/user-client.ts"],
+  ["bus", "../gen/user/v1/user_pb.ts"],
+  ["bus", "@grpc/grpc-js"],
+  ["bus", "pino"],
+  ["service", "../bus/in-process-bus.ts"],
+  ["service", "../repository/memory/user-repository.ts"],
   ["service", "../repository/postgres/postgres.ts"],
   ["service", "../repository/another-adapter.ts"],
   ["service", "../grpc/status.ts"],
@@ -72,10 +86,10 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["grpc", "pg"],
   ["interceptors", "pg"],
   ["client", "pg"],
-  ["grpc", "../repository/memory.ts"],
+  ["grpc", "../repository/memory/user-repository.ts"],
   ["grpc", "../repository/user-repository.ts"],
   ["grpc", "../interceptors/auth.ts"],
-  ["interceptors", "../repository/memory.ts"],
+  ["interceptors", "../repository/memory/user-repository.ts"],
   ["interceptors", "../repository/user-repository.ts"],
   ["domain", "../client/user-client.ts"],
   ["contract", "../client/user-client.ts"],
@@ -100,19 +114,19 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ["domain", "../../src/config.ts"],
   ["contract", "../gen/../server.ts"],
   ["repository", "../domain/../contract/policy.ts"],
-  ["service", "./../repository/memory.ts"],
+  ["service", "./../repository/memory/user-repository.ts"],
   ["service", "../domain/../grpc/status.ts"],
-  ["service", "../repository/../repository/memory.ts"],
+  ["service", "../repository/../repository/memory/user-repository.ts"],
   ["service", "../grpc/../repository/user-repository.ts"],
   ["grpc", "../domain/../interceptors/auth.ts"],
   ["interceptors", "./../config.ts"],
   ["client", "../gen/../grpc/status.ts"],
   // From a folder inside the layer.
-  ["domain/money", "../../service/page-token.ts"],
+  ["domain/money", "../../service/sealed-tokens.ts"],
   ["repository/postgres", "../../contract/policy.ts"],
   ["repository/postgres", "../../config.ts"],
   ["repository/postgres", "@bufbuild/protobuf"],
-  ["service/orders", "../../repository/memory.ts"],
+  ["service/orders", "../../repository/memory/user-repository.ts"],
   ["grpc/shapes", "../../interceptors/auth.ts"],
   ["client/balancing", "../../server.ts"],
 ];
@@ -133,6 +147,15 @@ const ALLOWED: readonly (readonly [folder: string, module: string])[] = [
   ["service", "../repository/user-repository.ts"],
   ["service", "../repository/change-log.ts"],
   ["service", "../repository/scope.ts"],
+  ["service", "../repository/chat-rooms.ts"],
+  ["service", "../repository/documents.ts"],
+  ["service", "../repository/imports.ts"],
+  ["service", "../repository/presences.ts"],
+  ["service", "../bus/bus.ts"],
+  ["bus", "./bus.ts"],
+  ["bus", "../domain/errors.ts"],
+  ["bus", "../repository/postgres/connection.ts"],
+  ["bus", "pg"],
   ["service", "@connectrpc/connect"],
   ["grpc", "../domain/errors.ts"],
   ["grpc", "../contract/policy.ts"],
@@ -159,7 +182,7 @@ const ALLOWED: readonly (readonly [folder: string, module: string])[] = [
   ["repository/postgres", "../user-repository.ts"],
   ["repository/postgres", "../../domain/user.ts"],
   ["repository/postgres", "./rows.ts"],
-  ["service/orders", "../page-token.ts"],
+  ["service/orders", "../sealed-tokens.ts"],
   ["service/orders", "../../repository/user-repository.ts"],
   ["grpc/shapes", "../call-context.ts"],
   ["grpc/shapes", "../../service/call-values.ts"],
@@ -167,7 +190,7 @@ const ALLOWED: readonly (readonly [folder: string, module: string])[] = [
   [".", "./config.ts"],
   [".", "./logger.ts"],
   [".", "./interceptors/auth.ts"],
-  [".", "./repository/memory.ts"],
+  [".", "./repository/memory/user-repository.ts"],
   [".", "@grpc/grpc-js"],
 ];
 
@@ -222,7 +245,7 @@ describe("the import rules", () => {
     const pairs = [...FORBIDDEN, ...ALLOWED];
     const sources = new Map(pairs.map(([folder, module], index) => [pathOf(folder, index), plainImport(module)]));
     for (const [index, form] of FORMS.entries())
-      sources.set(pathOf("domain", 1000 + index), form("../repository/memory.ts"));
+      sources.set(pathOf("domain", 1000 + index), form("../repository/memory/user-repository.ts"));
     found = await refused(sources);
   });
 

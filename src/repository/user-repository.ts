@@ -16,6 +16,12 @@ export interface NewUser extends UserDraft {
   readonly request?: CreationRequest | undefined;
 }
 
+/** Which users to read: up to `limit`, in ascending order of id, after the one with the id `after`, or from the first on. */
+export interface UserPage {
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
 /** How long the repository knows a request again, in milliseconds. */
 export const REQUEST_LIFETIME_MS = 24 * 3_600_000;
 
@@ -50,11 +56,11 @@ export interface UserRepository {
   /** Reads users, in the order of the ids; undefined for each id that is no user's. An id may occur more than once. */
   getMany(ids: readonly string[], scope: Cancellable): Promise<(User | undefined)[]>;
 
-  /**
-   * Reads up to `limit` users in ascending order of id, all of whose ids are greater than `after`, or the first users
-   * if `after` is absent. `after` need not be the id of a user. The cost does not depend on how many users precede it.
-   */
-  list(page: { readonly after: string | undefined; readonly limit: number }, scope: Cancellable): Promise<User[]>;
+  /** Reads users. `after` need not be the id of one. The cost does not depend on how many users precede it. */
+  list(page: UserPage, scope: Cancellable): Promise<User[]>;
+
+  /** Reads users as `list` does, and the revision as of which they are: they show all changes up to it, and none of the later. */
+  listAsOf(page: UserPage, scope: Cancellable): Promise<{ readonly users: User[]; readonly revision: number }>;
 
   /**
    * Says whether there is a user with this id who is suspended: at once where that is known, because every call of every

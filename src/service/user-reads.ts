@@ -19,7 +19,7 @@ import {
 import type { UserRepository } from "../repository/user-repository.ts";
 import { Batches } from "./batches.ts";
 import { howManyFit } from "./message-size.ts";
-import type { PageTokens } from "./page-token.ts";
+import type { SealedTokens } from "./sealed-tokens.ts";
 import { toPassingUserMessage, toUserMessage } from "./user-message.ts";
 
 /** Trailing metadata of ListUsers: the token of the next page. Absent at the end. */
@@ -33,7 +33,7 @@ const SLICE = 20;
 /** What reading users takes. */
 export interface UserReadParts {
   readonly repository: UserRepository;
-  readonly pageTokens: PageTokens;
+  readonly pageTokens: SealedTokens;
 }
 
 type UserReads = Pick<ServiceImpl<typeof UserService>, "getUser" | "batchGetUsers" | "listUsers" | "listUsersPage">;

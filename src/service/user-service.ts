@@ -3,8 +3,22 @@ import type { UserService } from "../gen/user/v1/user_service_pb.ts";
 import { chat } from "./chat.ts";
 import { createUserReads, type UserReadParts } from "./user-reads.ts";
 import { createUserWrites, type UserWriteParts } from "./user-writes.ts";
+import { createWatchUsers, type WatchUsersParts } from "./watch-users.ts";
 
 /** Makes the RPCs of user.v1.UserService; the contract says what each of them promises. */
-export function createUserService(parts: UserReadParts & UserWriteParts): ServiceImpl<typeof UserService> {
-  return { ...createUserReads(parts), ...createUserWrites(parts), chat };
+export function createUserService(
+  parts: UserReadParts & UserWriteParts & WatchUsersParts,
+): ServiceImpl<typeof UserService> {
+  return {
+    ...createUserReads(parts),
+    ...createUserWrites(parts),
+    ...createWatchUsers(parts),
+    chat,
+    uploadUserData: notServed,
+    collaborativeEdit: notServed,
+  };
+}
+
+function notServed(): never {
+  throw new Error("not served yet");
 }

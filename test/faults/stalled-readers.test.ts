@@ -4,6 +4,7 @@ import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { served } from "../../src/application.ts";
+import { InProcessBus } from "../../src/bus/in-process-bus.ts";
 import { BLANK_USER, draftUser, type User } from "../../src/domain/user.ts";
 import { UserSchema } from "../../src/gen/user/v1/user_pb.ts";
 import {
@@ -12,10 +13,10 @@ import {
   ListUsersRequestSchema,
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
-import { MemoryUserRepository } from "../../src/repository/memory.ts";
+import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
-import { PageTokens } from "../../src/service/page-token.ts";
+import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import { FULL } from "../support/full.ts";
@@ -186,7 +187,9 @@ function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> 
   const key = new Uint8Array(32);
   return createUserService({
     repository,
-    pageTokens: new PageTokens(() => key),
+    pageTokens: pageTokens(() => key),
+    resumeTokens: resumeTokens(() => key),
+    bus: new InProcessBus(),
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
   });

@@ -3,7 +3,7 @@ import { createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { UsersTooLargeError } from "../../src/domain/errors.ts";
 import { CreateUserRequestSchema } from "../../src/gen/user/v1/user_service_pb.ts";
-import { MemoryUserRepository } from "../../src/repository/memory.ts";
+import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
 import { principalKey } from "../../src/service/call-values.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { createUserWrites } from "../../src/service/user-writes.ts";

@@ -6,7 +6,7 @@ import type { ChangeLog } from "../change-log.ts";
 import { Claims } from "../claims.ts";
 import { carryOut, planCreations, type Step } from "../creation-plan.ts";
 import type { Cancellable, WriteScope } from "../scope.ts";
-import type { NewUser, UserRepository } from "../user-repository.ts";
+import type { NewUser, UserPage, UserRepository } from "../user-repository.ts";
 import { record, recordOfDeletion, recordsOfChange, recordsOfCreation } from "./audit.ts";
 import { PostgresChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
@@ -31,6 +31,12 @@ const GET_MANY: Statement = { name: "get_users", text: `SELECT ${SELECTED} FROM 
 const LIST: Statement = {
   name: "list_users",
   text: `SELECT ${SELECTED} FROM users WHERE id > $1 ORDER BY id LIMIT $2`,
+};
+/** One row for each user, or one without a user; each says as of which revision, because one statement sees one state. */
+const LIST_AS_OF: Statement = {
+  name: "list_users_as_of",
+  text: `SELECT page.*, greatest(expired_through, (SELECT max(revision) FROM changes)) AS revision
+    FROM change_log LEFT JOIN LATERAL (${LIST.text}) AS page ON true ORDER BY id`,
 };
 const SUSPENDED: Statement = {
   name: "suspended_users",
@@ -67,6 +73,9 @@ const TAKEN: Statement = {
 /** So many users go into one statement, which bounds what it takes in memory, and how long it cannot be called off. */
 const USERS_PER_INSERT = 1000;
 
+/** A row of LIST_AS_OF. */
+type AsOfRow = Omit<UserRow, "id"> & { readonly id: string | null; readonly revision: number };
+
 interface TakenRow {
   readonly email_key: string;
   readonly username_key: string | null;
@@ -101,14 +110,15 @@ export class PostgresUserRepository implements UserRepository {
     return ids.map((id) => users.get(id));
   }
 
-  async list(
-    { after = "", limit }: { readonly after: string | undefined; readonly limit: number },
-    scope: Cancellable,
-  ): Promise<User[]> {
-    // No text with U+0000 is an id; up to there, it stands between the same two ids.
-    const [start] = after.split("\0");
-    const rows = await this.#database.read<UserRow>(LIST, [start, limit], scope);
+  async list(page: UserPage, scope: Cancellable): Promise<User[]> {
+    const rows = await this.#database.read<UserRow>(LIST, valuesOf(page), scope);
     return rows.map(fromRow);
+  }
+
+  async listAsOf(page: UserPage, scope: Cancellable): Promise<{ users: User[]; revision: number }> {
+    const rows = await this.#database.read<AsOfRow>(LIST_AS_OF, valuesOf(page), scope);
+    const users = rows.flatMap(({ id, ...row }) => (id === null ? [] : [fromRow({ ...row, id })]));
+    return { users, revision: rows[0]?.revision ?? 0 };
   }
 
   async isSuspended(id: string): Promise<boolean> {
@@ -250,6 +260,11 @@ async function deleteUser(session: Session, { id, version }: User, author: Princ
   if (rows.length === 0) return undefined;
   await record(session, author, [recordOfDeletion(id)]);
   return true;
+}
+
+function valuesOf({ after = "", limit }: UserPage): unknown[] {
+  // No text with U+0000 is an id; up to there, it stands between the same two ids.
+  return [after.split("\0")[0], limit];
 }
 
 /** PostgreSQL has no text with U+0000, so no user has such an id. */

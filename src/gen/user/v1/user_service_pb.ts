@@ -2,21 +2,27 @@
 // @generated from file user/v1/user_service.proto (package user.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_policy_v1_policy } from "../../policy/v1/policy_pb.ts";
+import type { CollaborativeEditRequestSchema, CollaborativeEditResponseSchema } from "./collaborative_edit_pb.ts";
+import { file_user_v1_collaborative_edit } from "./collaborative_edit_pb.ts";
+import type { UploadUserDataRequestSchema, UploadUserDataResponseSchema } from "./upload_pb.ts";
+import { file_user_v1_upload } from "./upload_pb.ts";
 import type { User, UserProfile, UserRole, UserSchema, UserStatus } from "./user_pb.ts";
 import { file_user_v1_user } from "./user_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { WatchUsersRequestSchema, WatchUsersResponseSchema } from "./watch_pb.ts";
+import { file_user_v1_watch } from "./watch_pb.ts";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file user/v1/user_service.proto.
  */
 export const file_user_v1_user_service: GenFile = /*@__PURE__*/
-  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSIoCg5HZXRVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAASIuCg9HZXRVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI3ChRCYXRjaEdldFVzZXJzUmVxdWVzdBIfCgNpZHMYASADKAlCErpID5IBDBDoByIHcgUgASiAASJKChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHAoFdXNlcnMYASADKAsyDS51c2VyLnYxLlVzZXISEwoLbWlzc2luZ19pZHMYAiADKAkiYAoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgSEgoKc3RyZWFtX2FsbBgDIAEoCCJQChRMaXN0VXNlcnNQYWdlUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgiTgoVTGlzdFVzZXJzUGFnZVJlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKvBQoRQ3JlYXRlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFIAEowAISGAoEbmFtZRgCIAEoCUIKukgHcgUgASiABBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABARIsCgRyb2xlGAQgASgOMhEudXNlci52MS5Vc2VyUm9sZUILukgI2AEBggECEAESPQoIdXNlcm5hbWUYBSABKAlCK7pIKNgBAXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXXswLDMxfSQSHAoDYWdlGAYgASgFQgq6SAcaBRiWASgASAGIAQESMAoGc3RhdHVzGAcgASgOMhMudXNlci52MS5Vc2VyU3RhdHVzQgu6SAjYAQGCAQIQARIvCgR0YWdzGAggAygJQiG6SB7YAQGSARgQMhgBIhJyECABKEAyCl5bXlx4MDBdKiQSgQEKCG1ldGFkYXRhGAkgAygLMigudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdC5NZXRhZGF0YUVudHJ5QkW6SELYAQGaATwQMiIlciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JCoRcg8ogAQyCl5bXlx4MDBdKiQSLAoFcGhvbmUYCiABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEi8KCHNsYWNrX2lkGAsgASgJQhu6SBhyFjIUXltVV11bQS1aMC05XXsyLDIwfSRIABIlCgdwcm9maWxlGAwgASgLMhQudXNlci52MS5Vc2VyUHJvZmlsZRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHY29udGFjdEIGCgRfYWdlUghwYXNzd29yZCIxChJDcmVhdGVVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI+ChNDcmVhdGVVc2Vyc1Jlc3BvbnNlEhAKCHVzZXJfaWRzGAEgAygJEhUKDWNyZWF0ZWRfY291bnQYAiABKAUiaQoRVXBkYXRlVXNlclJlcXVlc3QSIwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlckIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayIxChJVcGRhdGVVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciJCChFEZWxldGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAARIVCgRldGFnGAIgASgJQge6SARyAihAIiUKEkRlbGV0ZVVzZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIImgKC0NoYXRNZXNzYWdlEhkKB3VzZXJfaWQYASABKAlCCLpIBXIDKIABEg8KB21lc3NhZ2UYAiABKAkSLQoJdGltZXN0YW1wGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcDKfBgoLVXNlclNlcnZpY2USTwoHR2V0VXNlchIXLnVzZXIudjEuR2V0VXNlclJlcXVlc3QaGC51c2VyLnYxLkdldFVzZXJSZXNwb25zZSIRkAIBmrgYCggCGgIIBSICCDwSYQoNQmF0Y2hHZXRVc2VycxIdLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaHi51c2VyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSIRkAIBmrgYCggCGgIIBSICCDwSSwoJTGlzdFVzZXJzEhkudXNlci52MS5MaXN0VXNlcnNSZXF1ZXN0Gg0udXNlci52MS5Vc2VyIhKQAgGauBgLCAQaAgg8IgMI2AQwARJhCg1MaXN0VXNlcnNQYWdlEh0udXNlci52MS5MaXN0VXNlcnNQYWdlUmVxdWVzdBoeLnVzZXIudjEuTGlzdFVzZXJzUGFnZVJlc3BvbnNlIhGQAgGauBgKCAQaAggKIgIIPBJVCgpDcmVhdGVVc2VyEhoudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdBobLnVzZXIudjEuQ3JlYXRlVXNlclJlc3BvbnNlIg6auBgKCAQaAggFIgIIPBJaCgtDcmVhdGVVc2VycxIaLnVzZXIudjEuQ3JlYXRlVXNlclJlcXVlc3QaHC51c2VyLnYxLkNyZWF0ZVVzZXJzUmVzcG9uc2UiD5q4GAsIBBoCCDwiAwjYBCgBEl4KClVwZGF0ZVVzZXISGi51c2VyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5VcGRhdGVVc2VyUmVzcG9uc2UiF5q4GBMIAxIHdXNlci5pZBoCCAUiAgg8ElkKCkRlbGV0ZVVzZXISGi51c2VyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5EZWxldGVVc2VyUmVzcG9uc2UiEpq4GA4IAxICaWQaAggFIgIIPBI+CgRDaGF0EhQudXNlci52MS5DaGF0TWVzc2FnZRoULnVzZXIudjEuQ2hhdE1lc3NhZ2UiBpq4GAIIAigBMAFCLVorZXhhbXBsZS5jb20vdXNlci1zZXJ2aWNlL2dlbi91c2VyL3YxO3VzZXJ2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_policy_v1_policy, file_user_v1_user]);
+  fileDesc("Chp1c2VyL3YxL3VzZXJfc2VydmljZS5wcm90bxIHdXNlci52MSIoCg5HZXRVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAASIuCg9HZXRVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI3ChRCYXRjaEdldFVzZXJzUmVxdWVzdBIfCgNpZHMYASADKAlCErpID5IBDBDoByIHcgUgASiAASJKChVCYXRjaEdldFVzZXJzUmVzcG9uc2USHAoFdXNlcnMYASADKAsyDS51c2VyLnYxLlVzZXISEwoLbWlzc2luZ19pZHMYAiADKAkiYAoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgSEgoKc3RyZWFtX2FsbBgDIAEoCCJQChRMaXN0VXNlcnNQYWdlUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMogAgiTgoVTGlzdFVzZXJzUGFnZVJlc3BvbnNlEhwKBXVzZXJzGAEgAygLMg0udXNlci52MS5Vc2VyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKvBQoRQ3JlYXRlVXNlclJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFIAEowAISGAoEbmFtZRgCIAEoCUIKukgHcgUgASiABBIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABARIsCgRyb2xlGAQgASgOMhEudXNlci52MS5Vc2VyUm9sZUILukgI2AEBggECEAESPQoIdXNlcm5hbWUYBSABKAlCK7pIKNgBAXIjMiFeW0EtWmEtejAtOV1bQS1aYS16MC05Xy4tXXswLDMxfSQSHAoDYWdlGAYgASgFQgq6SAcaBRiWASgASAGIAQESMAoGc3RhdHVzGAcgASgOMhMudXNlci52MS5Vc2VyU3RhdHVzQgu6SAjYAQGCAQIQARIvCgR0YWdzGAggAygJQiG6SB7YAQGSARgQMhgBIhJyECABKEAyCl5bXlx4MDBdKiQSgQEKCG1ldGFkYXRhGAkgAygLMigudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdC5NZXRhZGF0YUVudHJ5QkW6SELYAQGaATwQMiIlciMyIV5bQS1aYS16MC05XVtBLVphLXowLTlfLi1dezAsNjN9JCoRcg8ogAQyCl5bXlx4MDBdKiQSLAoFcGhvbmUYCiABKAlCG7pIGHIWMhReXCtbMS05XVswLTldezYsMTR9JEgAEi8KCHNsYWNrX2lkGAsgASgJQhu6SBhyFjIUXltVV11bQS1aMC05XXsyLDIwfSRIABIlCgdwcm9maWxlGAwgASgLMhQudXNlci52MS5Vc2VyUHJvZmlsZRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCQoHY29udGFjdEIGCgRfYWdlUghwYXNzd29yZCIxChJDcmVhdGVVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciI+ChNDcmVhdGVVc2Vyc1Jlc3BvbnNlEhAKCHVzZXJfaWRzGAEgAygJEhUKDWNyZWF0ZWRfY291bnQYAiABKAUiaQoRVXBkYXRlVXNlclJlcXVlc3QSIwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlckIGukgDyAEBEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayIxChJVcGRhdGVVc2VyUmVzcG9uc2USGwoEdXNlchgBIAEoCzINLnVzZXIudjEuVXNlciJCChFEZWxldGVVc2VyUmVxdWVzdBIWCgJpZBgBIAEoCUIKukgHcgUgASiAARIVCgRldGFnGAIgASgJQge6SARyAihAIiUKEkRlbGV0ZVVzZXJSZXNwb25zZRIPCgdzdWNjZXNzGAEgASgIIssCCgtDaGF0TWVzc2FnZRIZCgd1c2VyX2lkGAEgASgJQgi6SAVyAyiAARIPCgdtZXNzYWdlGAIgASgJEi0KCXRpbWVzdGFtcBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoEcm9vbRgEIAEoCUIgukgd2AEBchgogAEyE15bXlx4MDAtXHgxZlx4N2ZdKiQSMwoEdHlwZRgFIAEoDjIYLnVzZXIudjEuQ2hhdE1lc3NhZ2VUeXBlQgu6SAjYAQGCAQIQARIQCghzZXF1ZW5jZRgGIAEoAxIiCg5hZnRlcl9zZXF1ZW5jZRgHIAEoA0IKukgH2AEBIgIoABIyChFjbGllbnRfbWVzc2FnZV9pZBgIIAEoCUIXukgU2AEBcg8ogAEyCl5bXlx4MDBdKiQSEgoKbWVtYmVyX2lkcxgJIAMoCSqmAgoPQ2hhdE1lc3NhZ2VUeXBlEiEKHUNIQVRfTUVTU0FHRV9UWVBFX1VOU1BFQ0lGSUVEEAASGgoWQ0hBVF9NRVNTQUdFX1RZUEVfVEVYVBABEhoKFkNIQVRfTUVTU0FHRV9UWVBFX0pPSU4QAhIcChhDSEFUX01FU1NBR0VfVFlQRV9KT0lORUQQAxIbChdDSEFUX01FU1NBR0VfVFlQRV9MRUFWRRAEEhoKFkNIQVRfTUVTU0FHRV9UWVBFX0xFRlQQBRIjCh9DSEFUX01FU1NBR0VfVFlQRV9NRU1CRVJfSk9JTkVEEAYSIQodQ0hBVF9NRVNTQUdFX1RZUEVfTUVNQkVSX0xFRlQQBxIZChVDSEFUX01FU1NBR0VfVFlQRV9HQVAQCDLCCAoLVXNlclNlcnZpY2USTwoHR2V0VXNlchIXLnVzZXIudjEuR2V0VXNlclJlcXVlc3QaGC51c2VyLnYxLkdldFVzZXJSZXNwb25zZSIRkAIBmrgYCggCGgIIBSICCDwSYQoNQmF0Y2hHZXRVc2VycxIdLnVzZXIudjEuQmF0Y2hHZXRVc2Vyc1JlcXVlc3QaHi51c2VyLnYxLkJhdGNoR2V0VXNlcnNSZXNwb25zZSIRkAIBmrgYCggCGgIIBSICCDwSSwoJTGlzdFVzZXJzEhkudXNlci52MS5MaXN0VXNlcnNSZXF1ZXN0Gg0udXNlci52MS5Vc2VyIhKQAgGauBgLCAQaAgg8IgMI2AQwARJhCg1MaXN0VXNlcnNQYWdlEh0udXNlci52MS5MaXN0VXNlcnNQYWdlUmVxdWVzdBoeLnVzZXIudjEuTGlzdFVzZXJzUGFnZVJlc3BvbnNlIhGQAgGauBgKCAQaAggKIgIIPBJVCgpDcmVhdGVVc2VyEhoudXNlci52MS5DcmVhdGVVc2VyUmVxdWVzdBobLnVzZXIudjEuQ3JlYXRlVXNlclJlc3BvbnNlIg6auBgKCAQaAggFIgIIPBJaCgtDcmVhdGVVc2VycxIaLnVzZXIudjEuQ3JlYXRlVXNlclJlcXVlc3QaHC51c2VyLnYxLkNyZWF0ZVVzZXJzUmVzcG9uc2UiD5q4GAsIBBoCCDwiAwjYBCgBEl4KClVwZGF0ZVVzZXISGi51c2VyLnYxLlVwZGF0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5VcGRhdGVVc2VyUmVzcG9uc2UiF5q4GBMIAxIHdXNlci5pZBoCCAUiAgg8ElkKCkRlbGV0ZVVzZXISGi51c2VyLnYxLkRlbGV0ZVVzZXJSZXF1ZXN0GhsudXNlci52MS5EZWxldGVVc2VyUmVzcG9uc2UiEpq4GA4IAxICaWQaAggFIgIIPBJSCgpXYXRjaFVzZXJzEhoudXNlci52MS5XYXRjaFVzZXJzUmVxdWVzdBobLnVzZXIudjEuV2F0Y2hVc2Vyc1Jlc3BvbnNlIgmQAgGauBgCCAQwARJlCg5VcGxvYWRVc2VyRGF0YRIeLnVzZXIudjEuVXBsb2FkVXNlckRhdGFSZXF1ZXN0Gh8udXNlci52MS5VcGxvYWRVc2VyRGF0YVJlc3BvbnNlIhCauBgMCAQaAwjYBCIDCJAcKAESPgoEQ2hhdBIULnVzZXIudjEuQ2hhdE1lc3NhZ2UaFC51c2VyLnYxLkNoYXRNZXNzYWdlIgaauBgCCAIoATABEmYKEUNvbGxhYm9yYXRpdmVFZGl0EiEudXNlci52MS5Db2xsYWJvcmF0aXZlRWRpdFJlcXVlc3QaIi51c2VyLnYxLkNvbGxhYm9yYXRpdmVFZGl0UmVzcG9uc2UiBpq4GAIIAigBMAFCLVorZXhhbXBsZS5jb20vdXNlci1zZXJ2aWNlL2dlbi91c2VyL3YxO3VzZXJ2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_policy_v1_policy, file_user_v1_collaborative_edit, file_user_v1_upload, file_user_v1_user, file_user_v1_watch]);
 
 /**
  * GetUserRequest names the user to get.
@@ -471,25 +477,71 @@ export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse> = /*@__PUR
  */
 export type ChatMessage = Message<"user.v1.ChatMessage"> & {
   /**
-   * Identifies who wrote the message: at most 128 bytes. `server` in answers.
+   * Identifies who wrote the message: at most 128 bytes. `server` in answers. In rooms it is who the caller is, whatever the
+   * client says, unless the service runs without authentication.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * Holds the text.
+   * Holds the text. In rooms: 1 to 8192 bytes, without U+0000; empty once its author has been deleted.
    *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
-   * Tells when the message was written, by the writer's clock.
+   * Tells when the message was written, by the writer's clock; in rooms when it was posted, by the server's, to the millisecond.
    *
    * @generated from field: google.protobuf.Timestamp timestamp = 3;
    */
   timestamp?: Timestamp | undefined;
+
+  /**
+   * Names the room: at most 128 bytes, without control characters. Empty for a message to the service itself.
+   *
+   * @generated from field: string room = 4;
+   */
+  room: string;
+
+  /**
+   * States what the message is. Of no meaning without a `room`.
+   *
+   * @generated from field: user.v1.ChatMessageType type = 5;
+   */
+  type: ChatMessageType;
+
+  /**
+   * Holds the place of a text in its room: 1 for the first, and one more for each that follows. Set by the server: in
+   * texts; in CHAT_MESSAGE_TYPE_JOINED and CHAT_MESSAGE_TYPE_LEFT as the last one delivered; in CHAT_MESSAGE_TYPE_GAP as the last one that is not kept.
+   *
+   * @generated from field: int64 sequence = 6;
+   */
+  sequence: bigint;
+
+  /**
+   * Holds the last `sequence` that the client has, in CHAT_MESSAGE_TYPE_JOIN: history begins after it. Zero means all that
+   * is kept.
+   *
+   * @generated from field: int64 after_sequence = 7;
+   */
+  afterSequence: bigint;
+
+  /**
+   * Makes a text safe to post again: an id of the author's choice, at most 128 bytes, without U+0000, delivered with the text. A text with an id that the
+   * author has used for another in this room, as long as that is kept, is not posted. Empty for none.
+   *
+   * @generated from field: string client_message_id = 8;
+   */
+  clientMessageId: string;
+
+  /**
+   * Identifies who is in the room, in CHAT_MESSAGE_TYPE_JOINED: each member once, the caller included.
+   *
+   * @generated from field: repeated string member_ids = 9;
+   */
+  memberIds: string[];
 };
 
 /**
@@ -498,6 +550,89 @@ export type ChatMessage = Message<"user.v1.ChatMessage"> & {
  */
 export const ChatMessageSchema: GenMessage<ChatMessage> = /*@__PURE__*/
   messageDesc(file_user_v1_user_service, 14);
+
+/**
+ * ChatMessageType is what a message to or from a room is.
+ *
+ * @generated from enum user.v1.ChatMessageType
+ */
+export const ChatMessageType = {
+  /**
+   * Means CHAT_MESSAGE_TYPE_TEXT.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Posts a text, or delivers one.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_TEXT = 1;
+   */
+  TEXT: 1,
+
+  /**
+   * Enters a room. Sent by the client. Fails with FAILED_PRECONDITION if it is in the room, or in 16 others.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_JOIN = 2;
+   */
+  JOIN: 2,
+
+  /**
+   * Tells that the client is in the room, and that history is delivered. Sent by the server.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_JOINED = 3;
+   */
+  JOINED: 3,
+
+  /**
+   * Leaves a room. Sent by the client.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_LEAVE = 4;
+   */
+  LEAVE: 4,
+
+  /**
+   * Tells that the client has left the room. Sent by the server, when the client's texts have been delivered.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_LEFT = 5;
+   */
+  LEFT: 5,
+
+  /**
+   * Tells that somebody, `user_id`, has come who was not there. Sent by the server.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_MEMBER_JOINED = 6;
+   */
+  MEMBER_JOINED: 6,
+
+  /**
+   * Tells that somebody, `user_id`, is no longer there. Sent by the server.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_MEMBER_LEFT = 7;
+   */
+  MEMBER_LEFT: 7,
+
+  /**
+   * Tells that the texts up to `sequence` are no longer kept, of which the client has not got all. Sent by the server.
+   *
+   * @generated from enum value: CHAT_MESSAGE_TYPE_GAP = 8;
+   */
+  GAP: 8,
+} as const;
+
+/**
+ * ChatMessageType is what a message to or from a room is.
+ *
+ * @generated from enum user.v1.ChatMessageType
+ */
+export type ChatMessageType = (typeof ChatMessageType)[keyof typeof ChatMessageType] | UnknownEnum;
+
+/**
+ * Describes the enum user.v1.ChatMessageType.
+ */
+export const ChatMessageTypeSchema: GenEnum<ChatMessageType> = /*@__PURE__*/
+  enumDesc(file_user_v1_user_service, 0);
 
 /**
  * UserService keeps users, and lets them talk.
@@ -635,9 +770,59 @@ export const UserService: GenService<{
     output: typeof DeleteUserResponseSchema;
   },
   /**
-   * Answers every message with exactly one message, in order: its `user_id` is `server`, its `message` is the received one
+   * Streams what happens to users, in the order in which it takes effect, until the client has heard enough.
+   *
+   * Every change is delivered at least once: a call that breaks off is made again with the `resume_token` of the last event
+   * that came, and delivers what followed. Within one call nothing comes twice, and a change that is in the snapshot does not follow it. The user
+   * of an event is as of its change or a later one. Whoever reads slowly gets everything too, as long as the changes are
+   * kept: for 7 days, and a million of them, unless the operator sets something else. Fails with OUT_OF_RANGE when they are not.
+   *
+   * When the server stops, or loses what keeps the users, the call fails with UNAVAILABLE, and the trailing metadata
+   * `x-resume-token` holds the token of the last event that was sent.
+   *
+   * @generated from rpc user.v1.UserService.WatchUsers
+   */
+  watchUsers: {
+    methodKind: "server_streaming";
+    input: typeof WatchUsersRequestSchema;
+    output: typeof WatchUsersResponseSchema;
+  },
+  /**
+   * Imports a file of users.
+   *
+   * Nothing of the file is imported before the client's half-close, nor if its size or its SHA-256 is another than the header says
+   * (DATA_LOSS), or if it cannot be read as what its format is (INVALID_ARGUMENT). After that its rows are applied in their
+   * order, some hundred at a time. A row whose e-mail address is a user's changes what it names of that user, also if an earlier row of the same file
+   * created them; every other row creates a user. A row that cannot be imported is reported, and the others are imported without it: so is
+   * one that says more than the caller may (role and status are for admins).
+   *
+   * A call that ends while rows are being applied leaves those that have been: the same file sent again with the same
+   * `upload_id`, by the same caller, goes on with the others, and reports all. With another file, it fails with
+   * INVALID_ARGUMENT. Uploads are known for 7 days.
+   *
+   * @generated from rpc user.v1.UserService.UploadUserData
+   */
+  uploadUserData: {
+    methodKind: "client_streaming";
+    input: typeof UploadUserDataRequestSchema;
+    output: typeof UploadUserDataResponseSchema;
+  },
+  /**
+   * Talks: with the service itself, or with others in rooms.
+   *
+   * Every message without a `room` is answered with exactly one message, in order: its `user_id` is `server`, its `message` is the received one
    * after `Echo: `, and its `timestamp` is copied. The call ends with OK after the client's half-close, when every message
-   * is answered.
+   * is answered, and all texts of its rooms up to then are delivered.
+   *
+   * A CHAT_MESSAGE_TYPE_JOIN enters a room: the texts after its `after_sequence` follow, then a CHAT_MESSAGE_TYPE_JOINED, and from then on
+   * what is posted and who comes and goes. Every member gets each text once, the author too, in the order of their
+   * `sequence`, which has no gaps. Texts are kept: the last 10 000 of a room, for 7 days, unless the operator sets something else. Whoever
+   * reads slowly gets them from there, and delays nobody; what is no longer kept is told by a CHAT_MESSAGE_TYPE_GAP. The
+   * texts of a user who is deleted lose their words.
+   *
+   * When the server stops, or loses what keeps the texts, the call fails with UNAVAILABLE: join again with the last `sequence` as
+   * `after_sequence`, and post again, with the same `client_message_id`s, what has not come back. Fails with FAILED_PRECONDITION for a text to a room that
+   * has not been joined.
    *
    * @generated from rpc user.v1.UserService.Chat
    */
@@ -645,6 +830,29 @@ export const UserService: GenService<{
     methodKind: "bidi_streaming";
     input: typeof ChatMessageSchema;
     output: typeof ChatMessageSchema;
+  },
+  /**
+   * Edits a text together with others: the `profile.bio` of a user.
+   *
+   * The editor opens the document, gets its text, and then each operation that is applied, in order: the next revision each
+   * time. An operation of the editor's own is applied after those that it did not know of: the server transforms it, so that it
+   * does to the text as it is what it was meant to do. Where two insert at the same place, the text that was applied first
+   * comes first. The editor, who gets others' operations before its own has come back, transforms them in the same way, and
+   * has the text of everybody when nothing is under way.
+   *
+   * Every operation that changes the text changes the user: bio, `etag` and `updated_at`, and WatchUsers tells of it. A change of the bio by other methods
+   * reaches the editors as an operation. Operations are kept: the last 10 000 of a document, for 7 days.
+   *
+   * After the client's half-close, the call ends with OK when its operations have come back. When the server stops, or loses what keeps the text, it
+   * fails with UNAVAILABLE: open the document again with `after_revision`, and send again the operation that has not come back. Fails
+   * with NOT_FOUND when the user is deleted, and with INVALID_ARGUMENT for an operation that makes the text longer than 16384 bytes.
+   *
+   * @generated from rpc user.v1.UserService.CollaborativeEdit
+   */
+  collaborativeEdit: {
+    methodKind: "bidi_streaming";
+    input: typeof CollaborativeEditRequestSchema;
+    output: typeof CollaborativeEditResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_user_v1_user_service, 0);

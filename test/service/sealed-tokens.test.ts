@@ -1,13 +1,13 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { InvalidInputError } from "../../src/domain/errors.ts";
-import { PageTokens } from "../../src/service/page-token.ts";
+import { pageTokens } from "../../src/service/sealed-tokens.ts";
 
 const KEY = Buffer.alloc(32, 1);
 const ID = "018f2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b";
 const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-const tokens = new PageTokens(() => KEY);
+const tokens = pageTokens(() => KEY);
 
 function isRefused(token: string, by = tokens): boolean {
   try {
@@ -19,7 +19,7 @@ function isRefused(token: string, by = tokens): boolean {
   }
 }
 
-describe("PageTokens", () => {
+describe("pageTokens", () => {
   it.each([ID, "x", "用户", "a".repeat(128), "with spaces and \u0000"])("opens the token of %j", (id) => {
     expect(tokens.open(tokens.seal(id))).toBe(id);
   });
@@ -29,7 +29,7 @@ describe("PageTokens", () => {
   });
 
   it("makes the same token of the same id, so that replicas with one key agree", () => {
-    const replica = new PageTokens(() => Buffer.from(KEY));
+    const replica = pageTokens(() => Buffer.from(KEY));
     expect(replica.seal(ID)).toBe(tokens.seal(ID));
     expect(replica.open(tokens.seal(ID))).toBe(ID);
   });
@@ -60,7 +60,12 @@ describe("PageTokens", () => {
   });
 
   it("refuses a token of another key", () => {
-    expect(isRefused(tokens.seal(ID), new PageTokens(() => Buffer.alloc(32, 2)))).toBe(true);
+    expect(
+      isRefused(
+        tokens.seal(ID),
+        pageTokens(() => Buffer.alloc(32, 2)),
+      ),
+    ).toBe(true);
   });
 
   it("refuses what the same key authenticates for another purpose", () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { ChangesExpiredError } from "../../src/domain/errors.ts";
-import type { ChangeRetention } from "../../src/repository/change-log.ts";
-import { MemoryChangeLog } from "../../src/repository/memory-change-log.ts";
-import { Random } from "../support/random.ts";
+import { ChangesExpiredError } from "../../../src/domain/errors.ts";
+import type { ChangeRetention } from "../../../src/repository/change-log.ts";
+import { MemoryChangeLog } from "../../../src/repository/memory/change-log.ts";
+import { Random } from "../../support/random.ts";
 
 const AGE_MS = 1000;
 

@@ -1,5 +1,5 @@
-import { ChangesExpiredError } from "../domain/errors.ts";
-import type { Change, ChangeKind, ChangeLog, ChangeRetention } from "./change-log.ts";
+import { ChangesExpiredError } from "../../domain/errors.ts";
+import type { Change, ChangeKind, ChangeLog, ChangeRetention } from "../change-log.ts";
 
 /** Keeps the changes of a repository in the memory of this process. No method waits. */
 export class MemoryChangeLog implements ChangeLog {

@@ -1,5 +1,5 @@
-import { requestKey } from "./creation-plan.ts";
-import { type CreationRequest, REQUEST_LIFETIME_MS } from "./user-repository.ts";
+import { requestKey } from "../creation-plan.ts";
+import { type CreationRequest, REQUEST_LIFETIME_MS } from "../user-repository.ts";
 
 /** What is kept of a request. */
 interface KeptRequest {

@@ -1,13 +1,13 @@
-import { TakenError, UserNotFoundError } from "../domain/errors.ts";
-import { draftUser, toChangedUser, toUser, type User, type UserDraft } from "../domain/user.ts";
-import { newUserId } from "../domain/user-id.ts";
-import type { ChangeLog, ChangeRetention } from "./change-log.ts";
-import { Claims } from "./claims.ts";
-import { carryOut, type KnownRequest, planCreations } from "./creation-plan.ts";
+import { TakenError, UserNotFoundError } from "../../domain/errors.ts";
+import { draftUser, toChangedUser, toUser, type User, type UserDraft } from "../../domain/user.ts";
+import { newUserId } from "../../domain/user-id.ts";
+import type { ChangeLog, ChangeRetention } from "../change-log.ts";
+import { Claims } from "../claims.ts";
+import { carryOut, type KnownRequest, planCreations } from "../creation-plan.ts";
+import type { Cancellable } from "../scope.ts";
+import type { CreationRequest, NewUser, UserPage, UserRepository } from "../user-repository.ts";
+import { MemoryChangeLog } from "./change-log.ts";
 import { KnownRequests } from "./known-requests.ts";
-import { MemoryChangeLog } from "./memory-change-log.ts";
-import type { Cancellable } from "./scope.ts";
-import type { CreationRequest, NewUser, UserRepository } from "./user-repository.ts";
 
 /** Keeps users in the memory of this process, for as long as it lives. No method waits, so none can be interrupted. */
 export class MemoryUserRepository implements UserRepository {
@@ -36,9 +36,15 @@ export class MemoryUserRepository implements UserRepository {
     return ids.map((id) => this.#byId.get(id));
   }
 
-  async list(page: { readonly after: string | undefined; readonly limit: number }): Promise<User[]> {
+  async list(page: UserPage): Promise<User[]> {
     const start = page.after === undefined ? 0 : this.#firstAfter(page.after);
     return this.#ordered.slice(start, start + page.limit);
+  }
+
+  async listAsOf(page: UserPage): Promise<{ users: User[]; revision: number }> {
+    // Nothing changes between the two.
+    const [users, revision] = await Promise.all([this.list(page), this.#changes.latest()]);
+    return { users, revision };
   }
 
   isSuspended(id: string): boolean {

@@ -1,0 +1,211 @@
+import type { Cancellable } from "../repository/scope.ts";
+import type { Bell } from "./bell.ts";
+
+/** A log: entries in an order that never changes, to which others are added at the end. */
+export interface Log<T> {
+  /** The position of the last entry; 0 if there is none. */
+  latest(scope: Cancellable): Promise<number>;
+  /** Reads up to `limit` entries in ascending order, all of whose positions are greater than `after`. */
+  list(page: { readonly after: number; readonly limit: number }, scope: Cancellable): Promise<readonly T[]>;
+  /** The position of an entry. */
+  positionOf(entry: T): number;
+  /** Calls `wake` when there may be something new at the end. Returns a function that ends this. */
+  follow(wake: () => void): () => void;
+}
+
+/** A place in a log, which moves towards its end. */
+export interface Cursor<T> {
+  /** The position of the last entry that was taken. */
+  readonly position: number;
+  /**
+   * Takes up to `limit` entries. If there are none, the bell of the cursor rings when there may be one.
+   *
+   * Fails as the log does, also where it did so when it was read for others.
+   */
+  take(limit: number, scope: Cancellable): Promise<readonly T[]>;
+  /** Ends it. The bell does not ring any more. */
+  close(): void;
+}
+
+/** So many of the latest entries are kept, for so many milliseconds, for cursors that are close to the end. */
+const MAX_KEPT = 1000;
+const MAX_KEPT_MS = 5000;
+
+const PAGE_SIZE = 500;
+
+interface Kept<T> {
+  readonly entry: T;
+  readonly position: number;
+  /** On the clock of performance.now(). */
+  readonly readAt: number;
+}
+
+/**
+ * The end of a log, which many read as it grows. What is new is read once for all who are there; who has fallen behind reads at
+ * a pace of their own, from the log itself. So nobody waits for a slow reader, and there are no queues.
+ */
+export class Tail<T> {
+  readonly #log: Log<T>;
+  readonly #onIdle: () => void;
+  readonly #unfollow: () => void;
+  readonly #closing = new AbortController();
+  readonly #cursors = new Set<TailCursor<T>>();
+  /** Without gaps from #start, which is not kept itself, to #end. */
+  #kept: Kept<T>[] = [];
+  #start = 0;
+  /** The position of the last entry that has been read; undefined until it is known. */
+  #end: number | undefined;
+  #reading = false;
+  #stale = false;
+
+  /** `onIdle` is called when the last cursor has been closed; from then on, the tail cannot be used. */
+  constructor(log: Log<T>, onIdle: () => void) {
+    this.#log = log;
+    this.#onIdle = onIdle;
+    this.#unfollow = log.follow(() => void this.#read());
+    void this.#read();
+  }
+
+  /** Opens a cursor after a position. Its bell rings when it is worth taking something. */
+  open(after: number, bell: Bell): Cursor<T> {
+    const cursor = new TailCursor(this, after, bell);
+    this.#cursors.add(cursor);
+    return cursor;
+  }
+
+  close(cursor: TailCursor<T>): void {
+    if (!this.#cursors.delete(cursor) || this.#cursors.size > 0) return;
+    this.#unfollow();
+    this.#closing.abort();
+    this.#onIdle();
+  }
+
+  /** Up to `limit` entries after a position. */
+  async list(after: number, limit: number, scope: Cancellable): Promise<readonly T[]> {
+    if (this.#end === undefined || after < this.#start) return this.#log.list({ after, limit }, scope);
+    const from = indexAfter(this.#kept, after);
+    return this.#kept.slice(from, from + limit).map(({ entry }) => entry);
+  }
+
+  positionOf(entry: T): number {
+    return this.#log.positionOf(entry);
+  }
+
+  /** Reads what is new, and once more if there may be more meanwhile. */
+  async #read(): Promise<void> {
+    this.#stale = true;
+    if (this.#reading) return;
+    this.#reading = true;
+    try {
+      while (this.#stale && !this.#closing.signal.aborted) {
+        this.#stale = false;
+        await (this.#end === undefined ? this.#begin() : this.#advance(this.#end));
+      }
+    } catch (error) {
+      this.#kept = [];
+      this.#end = undefined;
+      for (const cursor of this.#cursors) cursor.fail(error);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #begin(): Promise<void> {
+    this.#start = await this.#log.latest(this.#closing);
+    this.#end = this.#start;
+    for (const cursor of this.#cursors) cursor.wake();
+  }
+
+  async #advance(end: number): Promise<void> {
+    const entries = await this.#log.list({ after: end, limit: PAGE_SIZE }, this.#closing);
+    const readAt = performance.now();
+    for (const entry of entries) this.#kept.push({ entry, position: this.#log.positionOf(entry), readAt });
+    this.#end = this.#kept.at(-1)?.position ?? end;
+    this.#drop(readAt);
+    if (entries.length === 0) return;
+    this.#stale ||= entries.length === PAGE_SIZE;
+    for (const cursor of this.#cursors) cursor.wake();
+  }
+
+  #drop(now: number): void {
+    const young = this.#kept.findIndex(({ readAt }) => now - readAt < MAX_KEPT_MS);
+    const count = Math.max(young === -1 ? this.#kept.length : young, this.#kept.length - MAX_KEPT);
+    this.#start = this.#kept[count - 1]?.position ?? this.#start;
+    this.#kept.splice(0, count);
+  }
+}
+
+class TailCursor<T> implements Cursor<T> {
+  readonly #tail: Tail<T>;
+  readonly #bell: Bell;
+  #position: number;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(tail: Tail<T>, position: number, bell: Bell) {
+    this.#tail = tail;
+    this.#position = position;
+    this.#bell = bell;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  async take(limit: number, scope: Cancellable): Promise<readonly T[]> {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const entries = await this.#tail.list(this.#position, limit, scope);
+    const last = entries.at(-1);
+    if (last !== undefined) this.#position = this.#tail.positionOf(last);
+    return entries;
+  }
+
+  wake(): void {
+    this.#bell.ring();
+  }
+
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#bell.ring();
+  }
+
+  close(): void {
+    this.#tail.close(this);
+  }
+}
+
+/** The logs that are being read, by name: the end of each is read once. */
+export class Tails<T> {
+  readonly #logOf: (name: string) => Log<T>;
+  readonly #open = new Map<string, Tail<T>>();
+
+  constructor(logOf: (name: string) => Log<T>) {
+    this.#logOf = logOf;
+  }
+
+  /** How many logs are being read. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Opens a cursor in a log, after a position. Its bell rings when it is worth taking something. */
+  open(name: string, after: number, bell: Bell): Cursor<T> {
+    let tail = this.#open.get(name);
+    if (tail === undefined) {
+      tail = new Tail(this.#logOf(name), () => this.#open.delete(name));
+      this.#open.set(name, tail);
+    }
+    return tail.open(after, bell);
+  }
+}
+
+/** The index of the first whose position is greater. */
+function indexAfter(kept: readonly Kept<unknown>[], position: number): number {
+  let low = 0;
+  let high = kept.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((kept[middle]?.position ?? 0) <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

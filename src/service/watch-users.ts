@@ -1,0 +1,186 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { Bus } from "../bus/bus.ts";
+import { ChangesExpiredError } from "../domain/errors.ts";
+import type { UserService } from "../gen/user/v1/user_service_pb.ts";
+import {
+  WatchEventType,
+  type WatchUsersRequest,
+  type WatchUsersResponse,
+  WatchUsersResponseSchema,
+} from "../gen/user/v1/watch_pb.ts";
+import type { Change } from "../repository/change-log.ts";
+import type { UserRepository } from "../repository/user-repository.ts";
+import { Batches } from "./batches.ts";
+import { Bell } from "./bell.ts";
+import { type ChangeEvent, ChangeFeed } from "./change-feed.ts";
+import type { SealedTokens } from "./sealed-tokens.ts";
+import { type Cursor, Tails } from "./tail.ts";
+import { toPassingUserMessage } from "./user-message.ts";
+
+/** Trailing metadata of a call that fails: what the next one goes on with. */
+export const RESUME_TOKEN = "x-resume-token";
+
+const DEFAULT_HEARTBEAT_MS = 5000;
+
+/** So many events are on their way to one watcher at a time: what a watcher who does not read keeps in memory. */
+const BATCH = 32;
+
+/** What watching users takes. */
+export interface WatchUsersParts {
+  readonly repository: UserRepository;
+  readonly bus: Bus;
+  readonly resumeTokens: SealedTokens;
+}
+
+/** Where a stream begins. */
+interface Start {
+  /** The change after which it goes on. */
+  readonly revision: number;
+  /** The user after whom the snapshot goes on, empty for its beginning; undefined without one. */
+  readonly snapshotAfter: string | undefined;
+}
+
+/** Makes the RPC that watches users. */
+export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeof UserService>, "watchUsers"> {
+  const { repository, bus, resumeTokens } = parts;
+  const tails = new Tails<ChangeEvent>(() => new ChangeFeed(repository, bus, resumeTokens));
+
+  function watchUsers(request: WatchUsersRequest, context: HandlerContext): AsyncIterable<WatchUsersResponse> {
+    return new Batches(resumable(events(request, context), context));
+  }
+
+  async function* events(request: WatchUsersRequest, context: HandlerContext): AsyncGenerator<WatchUsersResponse[]> {
+    const start = await startOf(request, context);
+    const shown = new ShownChanges();
+    if (start.snapshotAfter === undefined) yield [heartbeat(start.revision)];
+    else yield* snapshot(start.revision, start.snapshotAfter, shown, context);
+
+    const bell = new Bell();
+    const cursor = tails.open("", start.revision, bell);
+    try {
+      yield* changes(cursor, bell, shown, heartbeatMsOf(request), context);
+    } finally {
+      cursor.close();
+    }
+  }
+
+  async function startOf(
+    { snapshot: wanted, resumeToken }: WatchUsersRequest,
+    context: HandlerContext,
+  ): Promise<Start> {
+    const latest = await repository.changes.latest(context);
+    if (resumeToken === "") return { revision: latest, snapshotAfter: wanted ? "" : undefined };
+    const [revision = "", snapshotAfter] = resumeTokens.open(resumeToken).split(" ");
+    // A store that has been set back to an earlier state knows nothing of what the watcher has seen.
+    if (Number(revision) > latest) throw new ChangesExpiredError();
+    await repository.changes.list({ after: Number(revision), limit: 1 }, context);
+    return { revision: Number(revision), snapshotAfter };
+  }
+
+  /** All users, as of the revision or later. */
+  async function* snapshot(
+    revision: number,
+    startAfter: string,
+    shown: ShownChanges,
+    context: HandlerContext,
+  ): AsyncGenerator<WatchUsersResponse[]> {
+    let after: string | undefined = startAfter === "" ? undefined : startAfter;
+    for (;;) {
+      const page = await repository.listAsOf({ after, limit: BATCH }, context);
+      const last = page.users.length < BATCH ? undefined : page.users.at(-1)?.id;
+      shown.add(after, last, page.revision);
+      if (page.users.length > 0) {
+        yield page.users.map((user) =>
+          event(WatchEventType.SNAPSHOT, revision, `${revision} ${user.id}`, {
+            userId: user.id,
+            user: toPassingUserMessage(user),
+          }),
+        );
+      }
+      if (last === undefined) break;
+      after = last;
+    }
+    yield [event(WatchEventType.SNAPSHOT_END, revision)];
+  }
+
+  async function* changes(
+    cursor: Cursor<ChangeEvent>,
+    bell: Bell,
+    shown: ShownChanges,
+    heartbeatMs: number,
+    context: HandlerContext,
+  ): AsyncGenerator<WatchUsersResponse[]> {
+    let lastAt = performance.now();
+    for (;;) {
+      const taken = await cursor.take(BATCH, context);
+      const news = taken.filter(({ change }) => !shown.includes(change));
+      if (news.length > 0) {
+        yield news.map(({ message }) => message);
+        lastAt = performance.now();
+      } else if (performance.now() - lastAt >= heartbeatMs) {
+        yield [heartbeat(cursor.position)];
+        lastAt = performance.now();
+      }
+      if (taken.length === 0) await bell.wait(context.signal, Math.max(lastAt + heartbeatMs - performance.now(), 0));
+    }
+  }
+
+  function heartbeat(revision: number): WatchUsersResponse {
+    return event(WatchEventType.HEARTBEAT, revision);
+  }
+
+  function event(
+    type: WatchEventType,
+    revision: number,
+    place = String(revision),
+    rest: MessageInitShape<typeof WatchUsersResponseSchema> = {},
+  ): WatchUsersResponse {
+    const resumeToken = resumeTokens.seal(place);
+    return create(WatchUsersResponseSchema, { ...rest, type, resumeToken, revision: BigInt(revision) });
+  }
+
+  return { watchUsers };
+}
+
+/** The same batches; the trailers of the call tell where to go on after those that have been written. */
+async function* resumable(
+  batches: AsyncIterable<WatchUsersResponse[]>,
+  { responseTrailer }: HandlerContext,
+): AsyncGenerator<WatchUsersResponse[]> {
+  for await (const batch of batches) {
+    yield batch;
+    responseTrailer.set(RESUME_TOKEN, batch.at(-1)?.resumeToken ?? "");
+  }
+}
+
+function heartbeatMsOf({ heartbeatInterval }: WatchUsersRequest): number {
+  return heartbeatInterval === undefined ? DEFAULT_HEARTBEAT_MS : durationMs(heartbeatInterval);
+}
+
+/** The changes that a snapshot shows already, which others made while it was read. */
+class ShownChanges {
+  /** In the order of the ids. */
+  readonly #ranges: { readonly after: string; through: string | undefined; readonly revision: number }[] = [];
+
+  /**
+   * Notes that users whose ids are greater than `after` and not than `through` were shown as of a revision. Undefined stands for the
+   * beginning, and for the end.
+   */
+  add(after: string | undefined, through: string | undefined, revision: number): void {
+    const last = this.#ranges.at(-1);
+    if (last?.revision === revision) last.through = through;
+    else this.#ranges.push({ after: after ?? "", through, revision });
+  }
+
+  /** Says whether a change has been shown. To be asked in the order of the revisions. */
+  includes({ userId, revision }: Change): boolean {
+    // Later ranges are not of earlier revisions.
+    if (revision > (this.#ranges.at(-1)?.revision ?? 0)) this.#ranges.length = 0;
+    const range = this.#ranges.find(
+      ({ after, through }) => userId > after && (through === undefined || userId <= through),
+    );
+    return range !== undefined && revision <= range.revision;
+  }
+}

@@ -1,5 +1,0 @@
-import { MemoryUserRepository } from "../../src/repository/memory.ts";
-import { RETENTION } from "./suite/drafts.ts";
-import { userRepositoryContract } from "./user-repository-suite.ts";
-
-userRepositoryContract("MemoryUserRepository", async () => new MemoryUserRepository(RETENTION));
