@@ -11,13 +11,16 @@ import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
+import { MemoryPresences } from "./repository/memory/presences.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
 import { openStore } from "./repository/postgres/store.ts";
+import type { Presences } from "./repository/presences.ts";
 import type { UserRepository } from "./repository/user-repository.ts";
 import { announcing } from "./service/announced-users.ts";
 import { CHANGES_TOPIC } from "./service/change-feed.ts";
 import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
+import { PresenceKeeper } from "./service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "./service/sealed-tokens.ts";
 import { createUserService } from "./service/user-service.ts";
 
@@ -49,7 +52,8 @@ export function userApplication(config: Config, logger: Logger): Application {
     config.database === undefined
       ? inMemory(config.changeRetention)
       : inPostgres(config.database, config.changeRetention, logger);
-  const { bus, sharedKey, readiness, close } = storage;
+  const { bus, sharedKey, readiness } = storage;
+  const presences = new PresenceKeeper(storage.presences, bus);
   const users = announcing(storage.users, () => bus.publish(CHANGES_TOPIC));
   const configured = config.pageTokenKey;
   const key = configured === undefined ? sharedKey : () => configured;
@@ -66,13 +70,17 @@ export function userApplication(config: Config, logger: Logger): Application {
     services: [served(UserService, service)],
     isSuspended: (userId) => users.isSuspended(userId),
     readiness,
-    close,
+    async close() {
+      await presences.close();
+      await storage.close();
+    },
   };
 }
 
 /** Where things are kept. */
 interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
+  readonly presences: Presences;
   /** Between the replicas that share the storage. */
   readonly bus: Bus;
   /** A key that all replicas with the same storage have. */
@@ -84,6 +92,7 @@ function inMemory(retention: ChangeRetention): Storage {
   const users = new MemoryUserRepository(retention);
   return {
     users,
+    presences: new MemoryPresences(),
     bus: new InProcessBus(),
     sharedKey: () => key,
     readiness: new Readiness(true),
@@ -116,6 +125,7 @@ function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger
   const bus = new PostgresBus(database.url);
   return {
     users: store.users,
+    presences: store.presences,
     bus,
     sharedKey: store.sharedKey,
     readiness,

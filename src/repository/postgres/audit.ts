@@ -1,6 +1,7 @@
 import type { Principal } from "../../domain/principal.ts";
 import { BLANK_USER, type User } from "../../domain/user.ts";
 import type { Session, Statement } from "./session.ts";
+import { toStorable } from "./texts.ts";
 
 /** Something that those who operate the service may ask about later: who did it, and when. */
 export interface AuditRecord {
@@ -43,8 +44,7 @@ export function recordOfDeletion(userId: string): AuditRecord {
 export async function record(session: Session, author: Principal, records: readonly AuditRecord[]): Promise<void> {
   if (records.length === 0) return;
   await session.query(INSERT, [
-    // A token may name anybody, and PostgreSQL has no text with U+0000.
-    author.id.replaceAll("\0", "\ufffd"),
+    toStorable(author.id),
     author.role,
     records.map(({ action }) => action),
     records.map(({ userId }) => userId),

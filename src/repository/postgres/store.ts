@@ -1,9 +1,11 @@
 import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { ChangeRetention } from "../change-log.ts";
+import type { Presences } from "../presences.ts";
 import type { UserRepository } from "../user-repository.ts";
 import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
 import { migrate } from "./migrate.ts";
+import { PostgresPresences } from "./presences.ts";
 import { readSharedKey } from "./shared-key.ts";
 import { cleanUp } from "./upkeep.ts";
 import { PostgresUserRepository } from "./user-repository.ts";
@@ -22,9 +24,10 @@ export interface StoreObserver extends DatabaseObserver {
   onUpkeepFailed(cause: unknown): void;
 }
 
-/** Users in a PostgreSQL database, with what this process does to keep it in order. */
+/** What is kept in a PostgreSQL database, with what this process does to keep it in order. */
 export interface Store {
   readonly users: UserRepository;
+  readonly presences: Presences;
   /**
    * The key that all replicas share.
    *
@@ -54,6 +57,7 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
   database.open(prepare, observer);
   return {
     users: new PostgresUserRepository(database),
+    presences: new PostgresPresences(database),
     sharedKey() {
       if (key === undefined) throw new StoreUnavailableError("the database is not available");
       return key;

@@ -36,11 +36,19 @@ const FORGET_REQUESTS: Statement = {
     ) RETURNING key`,
 };
 
-/** Forgets what is no longer kept: changes, and requests that have expired. Any number of replicas may do it at once. */
+const FORGET_PRESENCES: Statement = {
+  name: "forget_presences",
+  text: `DELETE FROM presences WHERE session IN (
+      SELECT session FROM presences WHERE expires_at < clock_timestamp() LIMIT ${SLICE} FOR UPDATE SKIP LOCKED
+    ) RETURNING session`,
+};
+
+/** Forgets what is no longer kept: changes, requests that have expired, and presences of processes that have died. Any number of replicas may do it at once. */
 export async function cleanUp(database: Database, retention: ChangeRetention, scope: Cancellable): Promise<void> {
   await repeat(database, FORGET_CHANGES, [retention.maxCount, retention.maxAgeMs], scope);
   // A whole lifetime after they have expired, so that it does not matter what the clocks of the replicas say.
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
+  await repeat(database, FORGET_PRESENCES, [], scope);
 }
 
 async function repeat(
