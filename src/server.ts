@@ -27,7 +27,7 @@ import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
-import { writeWindow } from "./interceptors/write-window.ts";
+import { createWriteWindow } from "./interceptors/write-window.ts";
 
 /** Messages that are sent many times: encoded once. */
 const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema]);
@@ -86,7 +86,7 @@ export async function startServer(
 
   const options: MountOptions = {
     storedTypes: STORED_TYPES,
-    isLive: (method) => policies(pathOf(method)).longestDeadlineMs === Number.POSITIVE_INFINITY,
+    isLive: (method) => isLive(policies(pathOf(method))),
     live,
   };
   const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
@@ -147,8 +147,13 @@ function interceptorsOf(
     // Inside validation, so that it counts the messages that the handler gets.
     completeStream,
     // Innermost: the handler writes ahead of everything.
-    writeWindow,
+    createWriteWindow((path) => isLive(policyOf(path))),
   ];
+}
+
+/** Whether the streams of a method live until someone ends them. */
+function isLive({ longestDeadlineMs }: CallPolicy): boolean {
+  return longestDeadlineMs === Number.POSITIVE_INFINITY;
 }
 
 /** Who everybody is if authentication is off. */
