@@ -12,6 +12,7 @@ import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection
 import { Health } from "./gen/health/v1/health_pb.ts";
 import { Access } from "./gen/policy/v1/policy_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
+import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
 import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
@@ -30,7 +31,7 @@ import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
 
 /** Messages that are sent many times: encoded once. */
-const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema]);
+const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema, ChatMessageSchema]);
 
 /** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
 const MAX_CONCURRENT_STREAMS = 1000;
