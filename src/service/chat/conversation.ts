@@ -30,6 +30,8 @@ export class Conversation {
   readonly #posting = new Set<Promise<void>>();
   #messages: number;
   #heardAll = false;
+  /** Whether the call has ended. */
+  #over = false;
   #failure: { readonly error: unknown } | undefined;
 
   /** `heard` is the number of messages that the call has heard before. */
@@ -52,6 +54,7 @@ export class Conversation {
         await this.#bell.wait(this.#scope.signal);
       }
     } finally {
+      this.#over = true;
       for (const membership of this.#memberships.values()) membership.close();
     }
   }
@@ -100,7 +103,7 @@ export class Conversation {
       case ChatMessageType.JOIN:
         return this.#join(message);
       case ChatMessageType.LEAVE:
-        return this.#end([this.#membershipIn(message.room)], true);
+        return this.#leave(message.room);
       default:
         throw invalid(index, "type", "TYPE_NOT_ALLOWED", "must not be one that only the server sends");
     }
@@ -117,11 +120,17 @@ export class Conversation {
     if (this.#memberships.has(room)) throw new AlreadyInRoomError(room);
     if (this.#memberships.size === MAX_ROOMS) throw new TooManyRoomsError(MAX_ROOMS);
     const latest = await this.#rooms.latest(room, this.#scope);
-    // Whoever has called the call off does not enter any more.
-    this.#scope.signal.throwIfAborted();
+    if (this.#over) return;
     const joining = { room, userId: this.#authorOf(message), after: Number(message.afterSequence) };
     this.#memberships.set(room, new Membership(this.#rooms, joining, latest, this.#bell));
     this.#bell.ring();
+  }
+
+  /** Resolves when the client has been told all, so that it can join again. */
+  async #leave(room: string): Promise<void> {
+    const membership = this.#membershipIn(room);
+    await this.#end([membership], true);
+    await membership.closed;
   }
 
   async #post(message: ChatMessage, index: number): Promise<void> {

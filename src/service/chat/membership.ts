@@ -24,6 +24,8 @@ export interface Joining {
 export class Membership {
   readonly room: string;
   readonly userId: string;
+  /** Resolves when the membership is closed. */
+  readonly closed: Promise<void>;
   readonly #rooms: Rooms;
   readonly #bell: Bell;
   readonly #stay: Stay;
@@ -37,6 +39,7 @@ export class Membership {
   #members: ReadonlySet<string> = new Set();
   #goal = Number.POSITIVE_INFINITY;
   #farewell = false;
+  readonly #onClosed: () => void;
 
   /** Joins a room, whose latest text has the sequence `latest`. The bell rings when it is worth asking what is due. */
   constructor(rooms: Rooms, { room, userId, after }: Joining, latest: number, bell: Bell) {
@@ -48,6 +51,9 @@ export class Membership {
     this.#view = rooms.watch(room, bell);
     this.#historyEnd = latest;
     this.#delivered = Math.min(after, latest);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#onClosed = resolve;
   }
 
   /** Whether all has been told up to where the membership ends. */
@@ -78,6 +84,7 @@ export class Membership {
     this.#cursor?.close();
     this.#view.close();
     this.#stay.leave();
+    this.#onClosed();
   }
 
   async #history(scope: Cancellable): Promise<ChatMessage[]> {
