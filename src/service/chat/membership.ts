@@ -71,7 +71,7 @@ export class Membership {
   /** What is to be told now: some of it, or nothing, and then the bell rings when there may be something. */
   async due(scope: Cancellable): Promise<ChatMessage[]> {
     if (this.#cursor === undefined) return this.#history(scope);
-    const texts = this.#tell(await this.#cursor.take(BATCH, scope));
+    const texts = this.#tell(await this.#cursor.take(scope));
     return [...texts, ...this.#comingsAndGoings()];
   }
 

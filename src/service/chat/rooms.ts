@@ -55,7 +55,7 @@ export class Rooms {
 
   /** The sequence of the latest text of a room. */
   latest(room: string, scope: Cancellable): Promise<number> {
-    return this.#rooms.latest(room, scope);
+    return this.#tails.inTurn(() => this.#rooms.latest(room, scope));
   }
 
   /** Reads texts of a room, as ChatRooms.list does. */
@@ -64,7 +64,7 @@ export class Rooms {
     page: { readonly after: number; readonly limit: number },
     scope: Cancellable,
   ): Promise<readonly DeliverableText[]> {
-    return logOf(room, this.#rooms, this.#bus).list(page, scope);
+    return this.#tails.inTurn(() => logOf(room, this.#rooms, this.#bus).list(page, scope));
   }
 
   /** Opens a cursor in the texts of a room, after a sequence. */
