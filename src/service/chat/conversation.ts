@@ -50,9 +50,9 @@ export class Conversation {
     void this.#listen(first, others);
     try {
       for (;;) {
+        if (this.#failure !== undefined) throw this.#failure.error;
         const told = yield* this.#tell();
         if (told) continue;
-        if (this.#failure !== undefined) throw this.#failure.error;
         if (this.#heardAll && this.#memberships.size === 0) return;
         await this.#bell.wait(this.#scope.signal);
       }
