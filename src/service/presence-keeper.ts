@@ -119,9 +119,7 @@ export class PresenceKeeper {
   }
 
   #write(): void {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#writeAll();
   }
 
   async #writeAll(): Promise<void> {
@@ -137,6 +135,7 @@ export class PresenceKeeper {
       await this.#presences.remove(removed, SCOPE).catch(() => {});
       for (const topic of topics) this.#bus.publish(busTopic(topic));
     } while (this.#toShow.size > 0 || this.#toRemove.size > 0);
+    this.#writing = undefined;
   }
 }
 
