@@ -1,8 +1,10 @@
 import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { ChangeRetention } from "../change-log.ts";
+import type { Imports } from "../imports.ts";
 import type { UserRepository } from "../user-repository.ts";
 import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
+import { PostgresImports } from "./imports.ts";
 import { migrate } from "./migrate.ts";
 import { readSharedKey } from "./shared-key.ts";
 import { cleanUp } from "./upkeep.ts";
@@ -25,6 +27,7 @@ export interface StoreObserver extends DatabaseObserver {
 /** Users in a PostgreSQL database, with what this process does to keep it in order. */
 export interface Store {
   readonly users: UserRepository;
+  readonly imports: Imports;
   /**
    * The key that all replicas share.
    *
@@ -54,6 +57,7 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
   database.open(prepare, observer);
   return {
     users: new PostgresUserRepository(database),
+    imports: new PostgresImports(database),
     sharedKey() {
       if (key === undefined) throw new StoreUnavailableError("the database is not available");
       return key;

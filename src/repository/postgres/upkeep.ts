@@ -1,4 +1,5 @@
 import type { ChangeRetention } from "../change-log.ts";
+import { UPLOAD_LIFETIME_MS } from "../imports.ts";
 import type { Cancellable } from "../scope.ts";
 import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
 import type { Database } from "./database.ts";
@@ -36,11 +37,19 @@ const FORGET_REQUESTS: Statement = {
     ) RETURNING key`,
 };
 
-/** Forgets what is no longer kept: changes, and requests that have expired. Any number of replicas may do it at once. */
+const FORGET_UPLOADS: Statement = {
+  name: "forget_uploads",
+  text: `DELETE FROM uploads WHERE key IN (
+      SELECT key FROM uploads WHERE expires_at < $1 ORDER BY expires_at LIMIT ${SLICE} FOR UPDATE SKIP LOCKED
+    ) RETURNING key`,
+};
+
+/** Forgets what is no longer kept: changes, and requests and uploads that have expired. Any number of replicas may do it at once. */
 export async function cleanUp(database: Database, retention: ChangeRetention, scope: Cancellable): Promise<void> {
   await repeat(database, FORGET_CHANGES, [retention.maxCount, retention.maxAgeMs], scope);
   // A whole lifetime after they have expired, so that it does not matter what the clocks of the replicas say.
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
+  await repeat(database, FORGET_UPLOADS, [toTimestamp(Date.now() - UPLOAD_LIFETIME_MS)], scope);
 }
 
 async function repeat(

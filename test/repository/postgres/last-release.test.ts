@@ -17,6 +17,7 @@ const emptyStore = testStores(async (url): Promise<Store> => {
   const before = await openFound(url, open);
   return {
     users: inTurns(now.users, before.users),
+    imports: now.imports,
     sharedKey: now.sharedKey,
     close: async () => void (await Promise.all([now.close(), before.close()])),
   };
