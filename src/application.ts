@@ -11,6 +11,8 @@ import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
+import type { Imports } from "./repository/imports.ts";
+import { MemoryImports } from "./repository/memory/imports.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
 import { openStore } from "./repository/postgres/store.ts";
 import type { UserRepository } from "./repository/user-repository.ts";
@@ -19,6 +21,7 @@ import { CHANGES_TOPIC } from "./service/change-feed.ts";
 import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
 import { pageTokens, resumeTokens } from "./service/sealed-tokens.ts";
+import { createUploadIdentity } from "./service/upload/upload-identity.ts";
 import { createUserService } from "./service/user-service.ts";
 
 /** A service and what serves it. */
@@ -50,7 +53,8 @@ export function userApplication(config: Config, logger: Logger): Application {
       ? inMemory(config.changeRetention)
       : inPostgres(config.database, config.changeRetention, logger);
   const { bus, sharedKey, readiness, close } = storage;
-  const users = announcing(storage.users, () => bus.publish(CHANGES_TOPIC));
+  const announce = () => bus.publish(CHANGES_TOPIC);
+  const users = announcing(storage.users, announce);
   const configured = config.pageTokenKey;
   const key = configured === undefined ? sharedKey : () => configured;
   const service = createUserService({
@@ -61,6 +65,10 @@ export function userApplication(config: Config, logger: Logger): Application {
     bus,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
+    imports: storage.imports,
+    identifyUpload: createUploadIdentity(key),
+    spooling: config.spooling,
+    announce,
   });
   return {
     services: [served(UserService, service)],
@@ -73,6 +81,7 @@ export function userApplication(config: Config, logger: Logger): Application {
 /** Where things are kept. */
 interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
+  readonly imports: Imports;
   /** Between the replicas that share the storage. */
   readonly bus: Bus;
   /** A key that all replicas with the same storage have. */
@@ -84,6 +93,7 @@ function inMemory(retention: ChangeRetention): Storage {
   const users = new MemoryUserRepository(retention);
   return {
     users,
+    imports: new MemoryImports(users),
     bus: new InProcessBus(),
     sharedKey: () => key,
     readiness: new Readiness(true),
@@ -116,6 +126,7 @@ function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger
   const bus = new PostgresBus(database.url);
   return {
     users: store.users,
+    imports: store.imports,
     bus,
     sharedKey: store.sharedKey,
     readiness,

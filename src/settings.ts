@@ -89,6 +89,17 @@ export const SETTINGS = {
     ...wholeNumber(1, 100_000),
     fallback: "10000",
   },
+  UPLOAD_DIRECTORY: {
+    about:
+      "Directory that keeps an uploaded file while it is imported; that of the system for temporary files if absent",
+    allowed: "a path",
+    schema: z.string(),
+  },
+  UPLOAD_MAX_BYTES: {
+    about: "Size of the largest file that can be uploaded, in bytes",
+    ...wholeNumber(1, 9_999_999_999),
+    fallback: "268435456",
+  },
   LOG_LEVEL: {
     about: "Least severity that is logged",
     ...oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"),
