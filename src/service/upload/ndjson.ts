@@ -1,4 +1,4 @@
-import { type DescField, fromJson, type JsonValue } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { isFieldError } from "@bufbuild/protobuf/reflect";
 import { UserProfileSchema } from "../../gen/user/v1/user_pb.ts";
 import { type CreateUserRequest, CreateUserRequestSchema } from "../../gen/user/v1/user_service_pb.ts";
@@ -63,19 +63,41 @@ function decode(json: JsonValue): CreateUserRequest {
   try {
     return fromJson(CreateUserRequestSchema, json);
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined;
-    const field = isFieldError(cause) ? cause.field() : undefined;
-    if (field === undefined || field.kind !== "field") throw notAUser();
-    throw faulty(pathOf(field), "JSON_INVALID", "must be as the JSON form of protobuf has it");
+    const path = pathOfFault(error) ?? fieldOfFault(json);
+    if (path === undefined) throw notAUser();
+    throw faulty(path, "JSON_INVALID", "must be as the JSON form of protobuf has it");
+  }
+}
+
+/** The path to the field, where the decoder names it. */
+function pathOfFault(error: unknown): string | undefined {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const field = isFieldError(cause) ? cause.field() : undefined;
+  if (field?.kind !== "field") return undefined;
+  return field.parent.typeName === UserProfileSchema.typeName ? `profile.${field.name}` : field.name;
+}
+
+/** The first field that cannot be decoded though it exists. */
+function fieldOfFault(json: JsonValue): string | undefined {
+  if (typeof json !== "object" || json === null) return undefined;
+  for (const [key, value] of Object.entries(json)) {
+    const field = CreateUserRequestSchema.fields.find(({ name, jsonName }) => key === name || key === jsonName);
+    if (field !== undefined && !canDecode({ [field.name]: value })) return field.name;
+  }
+  return undefined;
+}
+
+function canDecode(json: JsonValue): boolean {
+  try {
+    fromJson(CreateUserRequestSchema, json);
+    return true;
+  } catch {
+    return false;
   }
 }
 
 function notAUser(): Error {
   return faulty("", "ROW_INVALID", "must be a JSON object with fields of CreateUserRequest alone");
-}
-
-function pathOf({ parent, name }: DescField): string {
-  return parent.typeName === UserProfileSchema.typeName ? `profile.${name}` : name;
 }
 
 /** Says whether all texts are Unicode: JSON can name halves of characters. */
