@@ -6,7 +6,14 @@ import {
   type UploadUserDataRequestSchema,
   type UploadUserDataResponse,
 } from "../../src/gen/user/v1/upload_pb.ts";
+import type { User } from "../../src/gen/user/v1/user_pb.ts";
 import type { UserClient } from "./users.ts";
+
+/** What makes a file one of JSON objects. */
+export const NDJSON = { header: { format: UploadFormat.NDJSON } };
+
+/** The summary of a report of no rows. */
+export const NOTHING = { rows: 0, created: 0, updated: 0, skipped: 0, failed: 0, failures: [] };
 
 export type UploadMessage = MessageInitShape<typeof UploadUserDataRequestSchema>;
 export type Header = Exclude<MessageInitShape<typeof UploadHeaderSchema>, { $typeName: string }>;
@@ -90,4 +97,9 @@ export function csvOf(count: number, prefix = "row"): string {
     (_, n) => `${prefix}${n}@example.com,"Name ${n}",${n % 100},tag${n % 7};x\n`,
   );
   return `email,name,age,tags\n${rows.join("")}`;
+}
+
+/** Everybody there is. */
+export function everybody(client: UserClient): Promise<User[]> {
+  return Array.fromAsync(client.listUsers({ streamAll: true }));
 }
