@@ -1,74 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { UploadIdReusedError } from "../../src/domain/errors.ts";
-import { BLANK_USER, draftUser, type User, type UserFields } from "../../src/domain/user.ts";
-import {
-  type ImportReport,
-  type ImportRow,
-  type Imports,
-  MAX_FAILURES,
-  rowCountOf,
-  type Upload,
-} from "../../src/repository/imports.ts";
+import { MAX_FAILURES, rowCountOf, UPLOAD_LIFETIME_MS } from "../../src/repository/imports.ts";
 import type { WriteScope } from "../../src/repository/scope.ts";
-import type { UserRepository } from "../../src/repository/user-repository.ts";
-import {
-  callOffLaterAndLater,
-  changed,
-  createOne,
-  draft,
-  errorOf,
-  everybody,
-  FULL_USER,
-  SCOPE,
-  scopeOf,
-} from "./suite/drafts.ts";
+import { callOffLaterAndLater, createOne, errorOf, everybody, FULL_USER, SCOPE, scopeOf } from "./suite/drafts.ts";
 
-/** What the suite holds to the contract: imports, and the users into whom they import. */
-export interface Importing {
-  readonly users: UserRepository;
-  readonly imports: Imports;
-}
-
-const UPLOAD: Upload = { caller: "root", id: "00000000-0000-4000-8000-000000000001", fingerprint: "a file" };
-const NOTHING: ImportReport = { created: 0, updated: 0, skipped: 0, failed: 0, failures: [] };
-const FAULT = { field: "name", reason: "NAME_BLANK", description: "must not be only white space" };
-const ONE_USER = { after: undefined, limit: 1 };
-
-/** A row that gives the user with this address these fields, and for the rest leaves them as they are. */
-function row(email: string, fields: Partial<UserFields> = {}, line = 1): ImportRow {
-  const { emailKey, usernameKey } = draft(email, fields);
-  const become = (current: User | undefined) =>
-    draftUser({ ...BLANK_USER, name: "a name", ...current, ...fields, email });
-  return { line, emailKey, usernameKey, become };
-}
-
-function failure(line: number): ImportRow {
-  return { failure: { line, ...FAULT } };
-}
-
-function rowsOf(count: number, prefix = "user"): ImportRow[] {
-  return Array.from({ length: count }, (_, index) => row(`${prefix}${index}@example.com`, {}, index + 1));
-}
-
-/** Applies all rows of an upload, as far as they have not been. */
-async function applyAll(
-  imports: Imports,
-  rows: readonly ImportRow[],
-  { upload = UPLOAD, size = 100, scope = SCOPE }: { upload?: Upload; size?: number; scope?: WriteScope } = {},
-): Promise<ImportReport> {
-  let report = await imports.begin(upload, scope);
-  while (rowCountOf(report) < rows.length) {
-    const first = rowCountOf(report);
-    report = await imports.apply(upload, first, rows.slice(first, first + size), scope);
-    expect(rowCountOf(report), "rows applied").toBeGreaterThan(first);
-  }
-  return report;
-}
-
-/** The fields of everybody, by e-mail address. */
-async function fieldsByEmail(users: UserRepository): Promise<Map<string, Partial<User>>> {
-  return new Map((await everybody(users)).map(({ id, createdAt, updatedAt, ...user }) => [user.email, user]));
-}
+import { importConflictsContract } from "./suite/import-conflicts.ts";
+import { applyAll, FAULT, failure, type Importing, NOTHING, row, rowsOf, UPLOAD } from "./suite/import-rows.ts";
 
 /**
  * Holds an adapter to the contract of Imports: one test per promise. `create` makes an empty one, and releases what it holds
@@ -103,6 +40,22 @@ export function importsContract(name: string, create: () => Promise<Importing>):
       await applyAll(imports, rowsOf(1));
       const other = { ...UPLOAD, caller: "other\u0000", fingerprint: "another file" };
       expect(await imports.begin(other, SCOPE)).toEqual(NOTHING);
+    });
+
+    it("knows an upload for 7 days after the last of its rows has been applied", async () => {
+      const { imports } = await create();
+      vi.useFakeTimers({ toFake: ["Date"] });
+      onTestFinished(() => void vi.useRealTimers());
+      const pass = (ms: number) => void vi.setSystemTime(Date.now() + ms);
+      await imports.begin(UPLOAD, SCOPE);
+      pass(UPLOAD_LIFETIME_MS - 1000);
+      const report = await imports.apply(UPLOAD, 0, rowsOf(2), SCOPE);
+      pass(UPLOAD_LIFETIME_MS - 1000);
+      expect(await imports.begin(UPLOAD, SCOPE)).toEqual(report);
+      pass(1000);
+      const other = { ...UPLOAD, fingerprint: "another file" };
+      expect(await imports.begin(other, SCOPE)).toEqual(NOTHING);
+      expect(await applyAll(imports, rowsOf(2), { upload: other })).toEqual({ ...NOTHING, skipped: 2 });
     });
 
     it("fails with the signal's reason when it is called off", async () => {
@@ -240,117 +193,5 @@ export function importsContract(name: string, create: () => Promise<Importing>):
     });
   });
 
-  describe(`${name}.apply, when a username is wanted`, () => {
-    it("fails the row of a user to whom it does not belong", async () => {
-      const { users, imports } = await create();
-      await createOne(users, "taken@example.com", { username: "Taken" });
-      await createOne(users, "bob@example.com", { username: "bob" });
-      const report = await applyAll(imports, [
-        row("new@example.com", { username: "tAKEN" }, 2),
-        row("bob@example.com", { username: "taken" }, 3),
-        row("taken@example.com", { username: "TAKEN" }, 4),
-      ]);
-      const fault = {
-        field: "username",
-        reason: "USERNAME_TAKEN",
-        description: "must not be the username of another user",
-      };
-      const failures = [2, 3].map((line) => ({ line, ...fault }));
-      expect(report).toEqual({ ...NOTHING, updated: 1, failed: 2, failures });
-      expect([...(await fieldsByEmail(users)).keys()]).toEqual(["taken@example.com", "bob@example.com"]);
-    });
-
-    it("gives it to the first of two rows that want it", async () => {
-      const { users, imports } = await create();
-      const rows = [row("a@example.com", { username: "ada" }, 1), row("b@example.com", { username: "ADA" }, 2)];
-      expect(await applyAll(imports, rows)).toMatchObject({ created: 1, failed: 1, failures: [{ line: 2 }] });
-      expect(await users.list(ONE_USER, SCOPE)).toMatchObject([{ username: "ada" }]);
-    });
-
-    it("gives it to a later row if an earlier one makes it free, and not the other way round", async () => {
-      const { users, imports } = await create();
-      await createOne(users, "a@example.com", { username: "one" });
-      await createOne(users, "b@example.com", { username: "two" });
-      const report = await applyAll(imports, [
-        row("b@example.com", { username: "one" }, 1),
-        row("a@example.com", { username: "three" }, 2),
-        row("c@example.com", { username: "one" }, 3),
-        row("b@example.com", { username: "one" }, 4),
-      ]);
-      expect(report).toMatchObject({ created: 1, updated: 1, failed: 2, failures: [{ line: 1 }, { line: 4 }] });
-      const found = await fieldsByEmail(users);
-      expect([...found].map(([email, { username }]) => [email, username])).toEqual([
-        ["a@example.com", "three"],
-        ["b@example.com", "two"],
-        ["c@example.com", "one"],
-      ]);
-    });
-  });
-
-  describe(`${name}.apply, when others write the same users`, () => {
-    it("changes a user whom somebody else creates at the same time, or is created before", async () => {
-      const { users, imports } = await create();
-      for (let round = 0; round < 20; round++) {
-        const email = `race${round}@example.com`;
-        const upload = { ...UPLOAD, id: String(round) };
-        const create = users.create([draft(email, { age: 1 })], SCOPE).then(
-          () => true,
-          (error: unknown) => {
-            expect(error).toMatchObject({ name: "TakenError" });
-            return false;
-          },
-        );
-        const [created, report] = await Promise.all([create, applyAll(imports, [row(email, { age: 2 })], { upload })]);
-        expect(report).toEqual(created ? { ...NOTHING, updated: 1 } : { ...NOTHING, created: 1 });
-      }
-      const everyone = await everybody(users);
-      expect(everyone.map(({ age }) => age)).toEqual(everyone.map(() => 2));
-      expect(everyone).toHaveLength(20);
-    });
-
-    it("loses neither its change of a user nor that of somebody else", async () => {
-      const { users, imports } = await create();
-      const { id } = await createOne(users, "ada@example.com");
-      for (let round = 0; round < 20; round++) {
-        const upload = { ...UPLOAD, id: String(round) };
-        await Promise.all([
-          users.update(id, changed({ age: round }), SCOPE),
-          applyAll(imports, [row("ada@example.com", { name: `name ${round}` })], { upload }),
-        ]);
-        expect(await users.get(id, SCOPE)).toMatchObject({ age: round, name: `name ${round}` });
-      }
-    });
-
-    it("creates a user anew who is deleted at the same time, or has them deleted", async () => {
-      const { users, imports } = await create();
-      for (let round = 0; round < 10; round++) {
-        const email = `gone${round}@example.com`;
-        const { id } = await createOne(users, email);
-        const upload = { ...UPLOAD, id: String(round) };
-        const [, report] = await Promise.all([
-          users.delete(id, () => {}, SCOPE),
-          applyAll(imports, [row(email, { age: 2 })], { upload }),
-        ]);
-        expect((await everybody(users)).length, email).toBe(report.created);
-        for (const user of await everybody(users)) await users.delete(user.id, () => {}, SCOPE);
-      }
-    });
-
-    it("imports two files with the same users and usernames in different orders", async () => {
-      const { users, imports } = await create();
-      const rows = Array.from({ length: 40 }, (_, index) =>
-        row(`user${index}@example.com`, { username: `name${index}`, tags: ["x"] }),
-      );
-      const other = { ...UPLOAD, id: "another" };
-      const reports = await Promise.all([
-        applyAll(imports, rows, { size: 13 }),
-        applyAll(imports, rows.toReversed(), { upload: other, size: 17 }),
-      ]);
-      const [created, skipped] = (["created", "skipped"] as const).map((outcome) =>
-        reports.reduce((sum, report) => sum + report[outcome], 0),
-      );
-      expect([created, skipped]).toEqual([40, 40]);
-      expect(await everybody(users)).toHaveLength(40);
-    });
-  });
+  importConflictsContract(name, create);
 }
