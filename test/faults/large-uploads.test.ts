@@ -11,6 +11,8 @@ import { type ServerProcess, startServerProcess } from "../support/server-proces
 import { chunkMessage, headerMessage, type UploadMessage } from "../user-service/upload-files.ts";
 
 const MIB = 2 ** 20;
+/** So that the garbage of a large heap does not hide what is kept. A heap that is too small ends the server. */
+const SMALL_HEAP = ["--max-old-space-size=80", "--max-semi-space-size=4"];
 const FILE_BYTES = (FULL ? 100 : 4) * MIB;
 const CHUNK_ROWS = 2000;
 const BIO = "Writes notes on engines, and what they could do. ".repeat(4);
@@ -61,7 +63,7 @@ async function growthDuring(server: ServerProcess, happening: () => Promise<unkn
 
 describe("a large upload", () => {
   it("takes little memory, however large it is", async () => {
-    const server = await startServerProcess({ DATABASE_URL: await freshDatabase() });
+    const server = await startServerProcess({ DATABASE_URL: await freshDatabase() }, SMALL_HEAP);
     const address = { address: `127.0.0.1:${server.port}` };
     const health = createClient(Health, createGrpcTransport({ baseUrl: `http://${address.address}` }));
     for await (const { status } of health.watch({})) {

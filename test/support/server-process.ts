@@ -29,10 +29,13 @@ const COLLECTOR = `
   process.channel.unref();
 `;
 
-/** Runs `src/main.ts` on a free port until the test is finished, with these variables besides those of the tests. */
-export async function startServerProcess(environment: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+/** Runs `src/main.ts` on a free port until the test is finished, with variables and options of Node besides those of the tests. */
+export async function startServerProcess(
+  environment: Readonly<Record<string, string>> = {},
+  nodeOptions: readonly string[] = [],
+): Promise<ServerProcess> {
   const preload = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
-  const child = spawn(process.execPath, ["--expose-gc", "--import", preload, "src/main.ts"], {
+  const child = spawn(process.execPath, [...nodeOptions, "--expose-gc", "--import", preload, "src/main.ts"], {
     env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET, ...environment },
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });

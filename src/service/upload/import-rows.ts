@@ -3,7 +3,7 @@ import type { WriteScope } from "../../repository/scope.ts";
 import type { FileRow } from "./file-row.ts";
 
 /** So many rows are applied at a time, unless they are large: what a transaction holds, others wait for. */
-const MAX_ROWS = 500;
+const MAX_ROWS = 250;
 const MAX_LENGTH = 2 ** 20;
 
 /** What importing rows takes. */
