@@ -51,6 +51,7 @@ const BY_HAND: Readonly<Record<string, readonly Caller[]>> = {
   CreateUsers: ["admin", "service"],
   UpdateUser: ["self", "admin"],
   DeleteUser: ["self", "admin"],
+  UploadUserData: ["admin", "service"],
   Chat: ["user", "self", "admin", "service"],
 };
 

@@ -11,7 +11,7 @@ import { ADMIN, startTestServer, tokenFor, userClient } from "../support/server.
 import { csvOf, everybody, messagesOf } from "../user-service/upload-files.ts";
 import { closed, endOf, frame, rawCall } from "./raw-call.ts";
 
-const CUTS = FULL ? 3000 : 150;
+const CUTS = FULL ? 3000 : 100;
 const PATH = "/user.v1.UserService/UploadUserData";
 
 /** A file that would create users, as the bytes of a whole call. */
