@@ -40,8 +40,8 @@ export function withoutRepetition(rows: readonly ImportRow[]): readonly ImportRo
 }
 
 /**
- * Decides what becomes of rows that do not repeat themselves, from the first one on. Ends before a row that wants the username which an earlier one
- * makes free, because the database would judge the two in any order.
+ * Decides what becomes of rows that do not repeat themselves, from the first one on. Ends before a row that wants the
+ * username which an earlier one makes free, because the database would judge the two in any order.
  */
 export function planImports(rows: readonly ImportRow[], known: KnownUsers): ImportPlan {
   const creations: UserDraft[] = [];

@@ -8,8 +8,8 @@ import { importConflictsContract } from "./suite/import-conflicts.ts";
 import { applyAll, FAULT, failure, type Importing, NOTHING, row, rowsOf, UPLOAD } from "./suite/import-rows.ts";
 
 /**
- * Holds an adapter to the contract of Imports: one test per promise. `create` makes an empty one, and releases what it holds
- * by itself after the test.
+ * Holds an adapter to the contract of Imports: one test per promise. `create` makes an empty one, and releases what it
+ * holds by itself after the test.
  */
 export function importsContract(name: string, create: () => Promise<Importing>): void {
   describe(`${name}.begin`, () => {

@@ -29,7 +29,10 @@ const COLLECTOR = `
   process.channel.unref();
 `;
 
-/** Runs `src/main.ts` on a free port until the test is finished, with variables and options of Node besides those of the tests. */
+/**
+ * Runs `src/main.ts` on a free port until the test is finished, with variables and options of Node besides those of the
+ * tests.
+ */
 export async function startServerProcess(
   environment: Readonly<Record<string, string>> = {},
   nodeOptions: readonly string[] = [],

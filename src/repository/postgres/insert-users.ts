@@ -9,8 +9,8 @@ const INSERT: Statement = {
 };
 
 /**
- * Before another attempt: transactions that want the same usernames in different orders wait for each other in a circle, and
- * PostgreSQL takes a second to notice (deadlock_timeout), each time.
+ * Before another attempt: transactions that want the same usernames in different orders wait for each other in a
+ * circle, and PostgreSQL takes a second to notice (deadlock_timeout), each time.
  */
 export const WAIT_IN_TURN: Statement = {
   name: "wait_in_turn",

@@ -52,7 +52,8 @@ const METADATA = "metadata.";
 /**
  * Reads the names of the columns, which the first row of a file holds.
  *
- * @throws InvalidInputError naming the column, if a name is unknown or occurs twice, or if one is missing that is required.
+ * @throws InvalidInputError naming the column, if a name is unknown or occurs twice, or if one is missing that is
+ *   required.
  */
 export function readHeader(names: readonly string[]): CsvColumn[] {
   const columns = names.map((name, index) => {

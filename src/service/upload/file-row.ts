@@ -10,7 +10,8 @@ export interface FileRow {
   /**
    * The user that the row describes. What it does not name is not set.
    *
-   * @throws InvalidInputError if it describes none. The violations hold no values; the field is empty where it is the row as a whole.
+   * @throws InvalidInputError if it describes none. The violations hold no values; the field is empty where it is the
+   *   row as a whole.
    */
   toRequest(): CreateUserRequest;
 }

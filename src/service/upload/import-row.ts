@@ -15,7 +15,7 @@ const MAX_METADATA = 50;
 /** Makes of a row of a file what a repository imports for a caller. */
 export type ToImportRow = (row: FileRow, caller: Principal) => ImportRow;
 
-/** Compiles the rules of the contract, to which every row is held. */
+/** Every row is held to the rules of the contract, which are compiled for the first one. */
 export function createToImportRow(): ToImportRow {
   const validator = createValidator();
 

@@ -15,8 +15,8 @@ export interface ImportParts {
 }
 
 /**
- * Imports the rows of an upload, some at a time, as far as an earlier call has not, and tells what has become of all of them. A
- * call that ends before has imported the first of them.
+ * Imports the rows of an upload, some at a time, as far as an earlier call has not, and tells what has become of all of
+ * them. A call that ends before has imported the first of them.
  */
 export async function importRows(
   rows: AsyncIterable<FileRow>,

@@ -5,7 +5,10 @@ import { SpoolUnavailableError } from "../../domain/errors.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 
-/** A file on its way through: it is written once, and then read as often as one likes. It has no name, and ends with the process. */
+/**
+ * A file on its way through: it is written once, and then read as often as one likes. It has no name, and ends with the
+ * process.
+ */
 export class Spool implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #hash = createHash("sha256");
