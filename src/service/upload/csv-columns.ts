@@ -56,15 +56,17 @@ const METADATA = "metadata.";
  *   required.
  */
 export function readHeader(names: readonly string[]): CsvColumn[] {
+  const seen = new Set<string>();
   const columns = names.map((name, index) => {
     const place = `column ${index + 1}`;
     const column = columnOf(name);
-    if (column === undefined) throw wrongHeader("COLUMN_UNKNOWN", `must name known columns only, but not in ${place}`);
-    if (names.indexOf(name) < index)
-      throw wrongHeader("COLUMN_REPEATED", `must name each column once, but not in ${place}`);
+    if (column === undefined) throw wrongHeader("COLUMN_UNKNOWN", `must name known columns only, as ${place} is not`);
+    if (seen.has(name))
+      throw wrongHeader("COLUMN_REPEATED", `must name each column once, but ${place} is named before`);
+    seen.add(name);
     return column;
   });
-  const missing = REQUIRED.find((name) => !names.includes(name));
+  const missing = REQUIRED.find((name) => !seen.has(name));
   if (missing !== undefined) throw wrongHeader("COLUMN_MISSING", `must name the column ${missing}`);
   return columns;
 }

@@ -43,9 +43,7 @@ async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer
 }
 
 function toRequest(text: string): CreateUserRequest {
-  const json = parseJson(text);
-  if (!isWellFormed(json)) throw faulty("", "ROW_INVALID", "must be Unicode, without halves of characters");
-  const request = decode(json);
+  const request = decode(parseJson(text));
   if (request.requestId !== "") throw faulty("request_id", "REQUEST_ID_NOT_ALLOWED", "must not be set in an upload");
   return request;
 }
@@ -98,11 +96,4 @@ function canDecode(json: JsonValue): boolean {
 
 function notAUser(): Error {
   return faulty("", "ROW_INVALID", "must be a JSON object with fields of CreateUserRequest alone");
-}
-
-/** Says whether all texts are Unicode: JSON can name halves of characters. */
-function isWellFormed(json: JsonValue): boolean {
-  if (typeof json === "string") return json.isWellFormed();
-  if (typeof json !== "object" || json === null) return true;
-  return Object.entries(json).every(([key, value]) => key.isWellFormed() && isWellFormed(value as JsonValue));
 }

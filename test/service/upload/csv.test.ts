@@ -114,7 +114,7 @@ describe("a CSV file", () => {
 
   it.each(UNKNOWN_COLUMNS)("cannot have a column %j", async (name) => {
     expect(await faultOf(readCsv(`email,name,"${name}"\na@b,A,x\n`))).toBe(
-      "file: COLUMN_UNKNOWN: must name known columns only, but not in column 3: line 1",
+      "file: COLUMN_UNKNOWN: must name known columns only, as column 3 is not: line 1",
     );
   });
 
@@ -122,7 +122,7 @@ describe("a CSV file", () => {
     [
       "a column twice",
       "email,name,email\n",
-      "COLUMN_REPEATED: must name each column once, but not in column 3: line 1",
+      "COLUMN_REPEATED: must name each column once, but column 3 is named before: line 1",
     ],
     ["no column for the name", "email,bio\n", "COLUMN_MISSING: must name the column name: line 1"],
     ["no column for the address", "name\n", "COLUMN_MISSING: must name the column email: line 1"],

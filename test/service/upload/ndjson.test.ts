@@ -68,8 +68,15 @@ describe("a file of JSON objects", () => {
     ["a wrong value in the profile", '{"profile":{"avatarUrl":5}}', "profile.avatar_url: JSON_INVALID"],
     ["two contacts", '{"phone":"+441234567890","slackId":"U012"}', ": ROW_INVALID"],
     ["a request id", '{"requestId":"00000000-0000-4000-8000-000000000001"}', "request_id: REQUEST_ID_NOT_ALLOWED"],
-    ["half of a character", '{"name":"\\ud800"}', ": ROW_INVALID"],
-    ["half of a character in a key", '{"metadata":{"\\udc00":"x"}}', ": ROW_INVALID"],
+    ["brackets within brackets", "[".repeat(100_000) + "]".repeat(100_000), ": ROW_INVALID"],
+    ["brackets where a text should be", `{"email":${"[".repeat(1e5)}${"]".repeat(1e5)}}`, "email: JSON_INVALID"],
+    ["objects within objects", `{"profile":${'{"a":'.repeat(4e4)}1${"}".repeat(4e4)}}`, "profile: JSON_INVALID"],
+    ["half of a character", '{"name":"\\ud800"}', "name: JSON_INVALID"],
+    ["half of a character in a label", '{"tags":["\\udc00x"]}', "tags: JSON_INVALID"],
+    ["half of a character in a contact", '{"phone":"\\ud800"}', "phone: JSON_INVALID"],
+    ["half of a character in the profile", '{"profile":{"bio":"\\ud800"}}', "profile.bio: JSON_INVALID"],
+    ["half of a character in a fact", '{"metadata":{"x":"\\ud800"}}', "metadata: JSON_INVALID"],
+    ["half of a character in a key", '{"metadata":{"\\udc00":"x"}}', "metadata: JSON_INVALID"],
   ])("may have a row with %s, which is told of that row alone", async (_what, row, fault) => {
     expect(await readNdjson(`${row}\n${ADA}`)).toEqual([
       [1, fault],
