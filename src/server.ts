@@ -12,6 +12,7 @@ import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection
 import { Health } from "./gen/health/v1/health_pb.ts";
 import { Access } from "./gen/policy/v1/policy_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
+import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
 import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
@@ -27,10 +28,10 @@ import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
-import { writeWindow } from "./interceptors/write-window.ts";
+import { createWriteWindow } from "./interceptors/write-window.ts";
 
 /** Messages that are sent many times: encoded once. */
-const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema]);
+const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema, ChatMessageSchema]);
 
 /** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
 const MAX_CONCURRENT_STREAMS = 1000;
@@ -86,7 +87,7 @@ export async function startServer(
 
   const options: MountOptions = {
     storedTypes: STORED_TYPES,
-    isLive: (method) => policies(pathOf(method)).longestDeadlineMs === Number.POSITIVE_INFINITY,
+    isLive: (method) => isLive(policies(pathOf(method))),
     live,
   };
   const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
@@ -147,8 +148,13 @@ function interceptorsOf(
     // Inside validation, so that it counts the messages that the handler gets.
     completeStream,
     // Innermost: the handler writes ahead of everything.
-    writeWindow,
+    createWriteWindow((path) => isLive(policyOf(path))),
   ];
+}
+
+/** Whether the streams of a method live until someone ends them. */
+function isLive({ longestDeadlineMs }: CallPolicy): boolean {
+  return longestDeadlineMs === Number.POSITIVE_INFINITY;
 }
 
 /** Who everybody is if authentication is off. */

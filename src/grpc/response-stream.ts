@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { addAbortListener, once } from "node:events";
 import type { Message } from "@bufbuild/protobuf";
 import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
 import { Batches } from "../service/batches.ts";
@@ -9,7 +9,7 @@ import { packMessages } from "./packed-messages.ts";
 
 /**
  * Bytes after which messages that are there together are written. A client that does not read costs 16 of these beside the
- * write window, because grpc-js's streams hold 16 writes.
+ * write window, because grpc-js's streams hold 16 writes; on a live stream, which may stay unread for days, it costs one.
  */
 const PACK_BYTES = 4 * 1024;
 
@@ -34,7 +34,7 @@ export async function sendResponses<T>(
   };
   live?.add(stream);
   try {
-    await pump(call, context, respond(), encode);
+    await pump(call, context, respond(), encode, live !== undefined);
     call.end(context.takeTrailers());
   } catch (error) {
     fail(call, context, error);
@@ -48,20 +48,31 @@ async function pump<T>(
   context: CallContext,
   responses: AsyncIterable<T>,
   encode: (response: T) => Buffer,
+  isLive: boolean,
 ): Promise<void> {
   let headersSent = false;
   /** Writes a response, or several as one, and tells whether the client keeps up. */
-  const write = (bytes: Buffer): boolean => {
+  const write = (bytes: Buffer, onTaken?: () => void): boolean => {
     context.throwIfEnded();
     if (!headersSent) context.sendHeaders();
     headersSent = true;
-    return call.write(bytes);
+    return call.write(bytes, onTaken);
+  };
+  /** Writes, and waits until the write window has taken it. */
+  const writeThrough = async (bytes: Buffer): Promise<void> => {
+    const { promise: taken, resolve } = Promise.withResolvers<void>();
+    using _listening = addAbortListener(context.signal, () => resolve());
+    write(bytes, resolve);
+    await taken;
   };
   const drained = () => once(call, "drain", { signal: context.signal });
 
   if (responses instanceof Batches) {
     for await (const batch of (responses as Batches<T>).batches) {
-      for (const messages of inPacks(batch, encode)) if (!write(packMessages(messages))) await drained();
+      for (const messages of inPacks(batch, encode)) {
+        if (isLive) await writeThrough(packMessages(messages));
+        else if (!write(packMessages(messages))) await drained();
+      }
     }
   } else {
     for await (const response of responses) if (!write(encode(response))) await drained();

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Cancellable } from "../repository/scope.ts";
 import type { Bell } from "./bell.ts";
 
@@ -32,6 +33,9 @@ const MAX_KEPT = 1000;
 const MAX_KEPT_MS = 5000;
 
 const PAGE_SIZE = 500;
+
+/** So many cursors are woken in one turn of the event loop: what they do is done, and its garbage gone, before the next are. */
+const WOKEN_PER_TURN = 25;
 
 interface Kept<T> {
   readonly entry: T;
@@ -113,7 +117,7 @@ export class Tail<T> {
   async #begin(): Promise<void> {
     this.#start = await this.#log.latest(this.#closing);
     this.#end = this.#start;
-    for (const cursor of this.#cursors) cursor.wake();
+    await this.#wakeAll();
   }
 
   async #advance(end: number): Promise<void> {
@@ -124,7 +128,16 @@ export class Tail<T> {
     this.#drop(readAt);
     if (entries.length === 0) return;
     this.#stale ||= entries.length === PAGE_SIZE;
-    for (const cursor of this.#cursors) cursor.wake();
+    await this.#wakeAll();
+  }
+
+  async #wakeAll(): Promise<void> {
+    let woken = 0;
+    for (const cursor of this.#cursors) {
+      cursor.wake();
+      woken++;
+      if (woken % WOKEN_PER_TURN === 0) await setImmediate();
+    }
   }
 
   #drop(now: number): void {

@@ -13,9 +13,13 @@ import {
   ListUsersRequestSchema,
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
+import { MemoryChatRooms } from "../../src/repository/memory/chat-rooms.ts";
+import { MemoryPresences } from "../../src/repository/memory/presences.ts";
 import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
+import { Rooms } from "../../src/service/chat/rooms.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
+import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
@@ -185,11 +189,14 @@ async function repositoryOf(count: number): Promise<CountingRepository> {
 
 function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> {
   const key = new Uint8Array(32);
+  const bus = new InProcessBus();
   return createUserService({
     repository,
     pageTokens: pageTokens(() => key),
     resumeTokens: resumeTokens(() => key),
-    bus: new InProcessBus(),
+    bus,
+    rooms: new Rooms(new MemoryChatRooms(RETENTION), new PresenceKeeper(new MemoryPresences(), bus), bus),
+    authenticates: false,
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
   });

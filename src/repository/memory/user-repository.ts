@@ -20,8 +20,12 @@ export class MemoryUserRepository implements UserRepository {
   readonly #requests = new KnownRequests();
   readonly #changes: MemoryChangeLog;
 
-  constructor(retention: ChangeRetention) {
+  readonly #onDeleted: (userId: string) => void;
+
+  /** `onDeleted` is told of each user who is deleted, so that others let go of what they know of them. */
+  constructor(retention: ChangeRetention, onDeleted: (userId: string) => void = () => {}) {
     this.#changes = new MemoryChangeLog(retention);
+    this.#onDeleted = onDeleted;
   }
 
   get changes(): ChangeLog {
@@ -96,6 +100,7 @@ export class MemoryUserRepository implements UserRepository {
     this.#byId.delete(id);
     this.#ordered.splice(this.#firstAfter(id) - 1, 1);
     this.#changes.append("deleted", id);
+    this.#onDeleted(id);
   }
 
   #get(id: string): User {
