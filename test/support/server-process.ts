@@ -28,10 +28,10 @@ const COLLECTOR = `
 `;
 
 /** Runs `src/main.ts` on a free port until the test is finished. */
-export async function startServerProcess(): Promise<ServerProcess> {
+export async function startServerProcess(environment: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
   const preload = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
   const child = spawn(process.execPath, ["--expose-gc", "--import", preload, "src/main.ts"], {
-    env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET },
+    env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET, ...environment },
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   const exited = once(child, "exit");
