@@ -14,9 +14,11 @@ import { frame, rawCall } from "./raw-call.ts";
 import { disconnect, growthOf, type StallingClient, startClients, WINDOW, waitAWhile } from "./stalling-clients.ts";
 
 const WATCHERS = FULL ? 1000 : 100;
+/** How many of them there are the first time, when the server gets what it needs at all. */
+const FIRST_WATCHERS = WATCHERS / 10;
 const CONNECTIONS = 10;
 /** So many changes go on while all of them stall. */
-const CHANGES = FULL ? 10_000 : 300;
+const CHANGES = FULL ? 5000 : 300;
 const USERS = 500;
 /** Long enough that some hundred events are more than what a client takes in without reading. */
 const NAME = "x".repeat(500);
@@ -37,18 +39,19 @@ describe.each([
     const users = new ChangingUsers(server.port);
     await users.create();
     // What the server needs the first time is not what is measured here.
-    await stallWatchers(server, users, snapshot);
-    await left(server, WATCHERS);
+    disconnect(await stallWatchers(server, users, { count: FIRST_WATCHERS, snapshot }));
+    await left(server, FIRST_WATCHERS);
 
     const before = await server.memoryInUse();
-    const growth = await growthOf(server, () => stallWatchers(server, users, snapshot, false));
-    await left(server, 2 * WATCHERS);
+    const growth = await growthOf(server, () => stallWatchers(server, users, { count: WATCHERS, snapshot }));
+    await left(server, FIRST_WATCHERS + WATCHERS);
     const remaining = ((await server.memoryInUse()) - before) / KIB_PER_MIB ** 2;
 
     // It has been serving others all the time, and does.
     await users.change(1);
     if (!FULL) return;
-    const perWatcher = (growth.inUse * KIB_PER_MIB) / WATCHERS;
+    const kib = (mib: number) => (mib * KIB_PER_MIB) / WATCHERS;
+    const perWatcher = { residentKiB: kib(growth.resident), inUseKiB: kib(growth.inUse) };
     console.info("growth of the server's memory in MiB:", {
       snapshot,
       ...growth,
@@ -65,12 +68,11 @@ describe.each([
 async function stallWatchers(
   server: ServerProcess,
   users: ChangingUsers,
-  snapshot: boolean,
-  disconnects = true,
+  { count, snapshot }: { readonly count: number; readonly snapshot: boolean },
 ): Promise<readonly StallingClient[]> {
   const clients = await startClients(server.port, CONNECTIONS);
   const streams: ClientHttp2Stream[] = [];
-  while (streams.length < WATCHERS) {
+  while (streams.length < count) {
     // Some at a time, as each of them needs the database to begin.
     const begun = clients.map((client) => watch(client, snapshot));
     await Promise.all(begun.map((stream) => once(stream, "response")));
@@ -80,7 +82,6 @@ async function stallWatchers(
   await users.change(CHANGES);
   for (const { session } of clients) await waitAWhile(session);
   for (const stream of streams) expect(stream.destroyed, "a watcher who was ended").toBe(false);
-  if (disconnects) disconnect(clients);
   return clients;
 }
 

@@ -1,5 +1,11 @@
+import { setImmediate } from "node:timers/promises";
+import { expect } from "vitest";
 import type { Cancellable } from "../../src/repository/scope.ts";
-import type { Log } from "../../src/service/tail.ts";
+import { Bell } from "../../src/service/bell.ts";
+import { type Cursor, type Log, Tails } from "../../src/service/tail.ts";
+
+/** Of a call that nobody calls off. */
+export const SCOPE: Cancellable = { signal: new AbortController().signal };
 
 /** An entry of an ArrayLog. */
 export interface Entry {
@@ -52,5 +58,31 @@ export class ArrayLog implements Log<Entry> {
     const follower = () => wake();
     this.followers.add(follower);
     return () => void this.followers.delete(follower);
+  }
+}
+
+/** A log that is read by its tail, and cursors in it. */
+export function tailOf(log: ArrayLog) {
+  const tails = new Tails<Entry>(() => log);
+  const open = (after: number) => {
+    const bell = new Bell();
+    return { bell, cursor: tails.open("", after, bell) };
+  };
+  return { tails, open };
+}
+
+/** Lets all be done that waits for nothing. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await setImmediate();
+}
+
+/** Takes all that is there. */
+export async function takeAll(cursor: Cursor<Entry>, limit = 100): Promise<Entry[]> {
+  const taken: Entry[] = [];
+  for (;;) {
+    const page = await cursor.take(limit, SCOPE);
+    if (page.length === 0) return taken;
+    expect(page.length).toBeLessThanOrEqual(limit);
+    taken.push(...page);
   }
 }

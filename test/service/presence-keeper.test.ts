@@ -113,6 +113,10 @@ describe("PresenceKeeper", () => {
     const stays = Array.from({ length: 100 }, (_, index) => keeper.enter("room", `user${index}`, ""));
     await settle();
     expect(presences.shown).toMatchObject([{ sessions: stays.map(({ session }) => session), lifetimeMs: LIFETIME_MS }]);
+    const late = keeper.enter("room", "late", "");
+    stays[0]?.update("typing");
+    await settle();
+    expect(presences.shown.slice(1)).toMatchObject([{ sessions: [late.session, stays[0]?.session] }]);
   });
 
   it("shows those who stay again and again, well before their time is over, until the last has left", async () => {

@@ -1,46 +1,16 @@
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
-import type { Cancellable } from "../../src/repository/scope.ts";
+import { describe, expect, it, vi } from "vitest";
 import { Bell } from "../../src/service/bell.ts";
-import { type Cursor, Tails } from "../../src/service/tail.ts";
+import { Tails } from "../../src/service/tail.ts";
 import { FULL } from "../support/full.ts";
 import { chooseSeed, Random } from "../support/random.ts";
-import { ArrayLog, type Entry } from "./array-log.ts";
+import { ArrayLog, type Entry, SCOPE, settle, tailOf, takeAll } from "./array-log.ts";
 
 const ROUNDS = FULL ? 5000 : 50;
 const CURSORS = 10;
 const APPENDS = 40;
-/** So many of the latest entries are kept, for so long. */
-const MAX_KEPT = 1000;
-const MAX_KEPT_MS = 5000;
-
-const SCOPE: Cancellable = { signal: new AbortController().signal };
-const REASON = new Error("the log is lost");
-
-/** A log that is read by its tail, and cursors in it. */
-function tailOf(log: ArrayLog) {
-  const tails = new Tails<Entry>(() => log);
-  const open = (after: number) => {
-    const bell = new Bell();
-    return { bell, cursor: tails.open("", after, bell) };
-  };
-  return { tails, open };
-}
-
-/** Lets all be done that waits for nothing. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await setImmediate();
-}
-
-async function takeAll(cursor: Cursor<Entry>, limit = 100): Promise<Entry[]> {
-  const taken: Entry[] = [];
-  for (;;) {
-    const page = await cursor.take(limit, SCOPE);
-    if (page.length === 0) return taken;
-    expect(page.length).toBeLessThanOrEqual(limit);
-    taken.push(...page);
-  }
-}
+/** More than are kept. */
+const MANY = 1200;
 
 /** Takes entries until the last of all has come, and rests in between, as long as chance will have it. */
 async function follow(log: ArrayLog, at: ReturnType<ReturnType<typeof tailOf>["open"]>, random: Random, end: number) {
@@ -72,7 +42,7 @@ describe("a tail", () => {
       };
       const { tails, open } = tailOf(log);
       const sizes = Array.from({ length: APPENDS }, () => random.pick([0, 1, 1, 2, 10, 50, random.between(0, 200)]));
-      if (round % 3 === 0) sizes[random.between(10, APPENDS - 1)] = MAX_KEPT + 200;
+      if (round % 3 === 0) sizes[random.between(10, APPENDS - 1)] = MANY;
       const steps = sizes.map(() => random.between(1, 3));
       const end = sizes.reduce((sum, size, index) => sum + size * (steps[index] ?? 0), log.end);
 
@@ -201,119 +171,5 @@ describe("a tail", () => {
     await settle();
     expect(rung).not.toHaveBeenCalled();
     expect(log.reads).toHaveLength(1);
-  });
-});
-
-describe("a tail whose log cannot be read", () => {
-  it("fails for each cursor that is there, and works for the next", async () => {
-    const log = new ArrayLog();
-    log.append(3);
-    const { tails, open } = tailOf(log);
-    const opened = [0, 1, 3].map(open);
-    await settle();
-    log.delay = () => Promise.reject(REASON);
-    log.append(1);
-    log.tell();
-    for (const { bell, cursor } of opened) {
-      while (!(await bell.wait(SCOPE.signal)));
-      await expect(cursor.take(1, SCOPE)).rejects.toBe(REASON);
-    }
-
-    log.delay = async () => {};
-    // Beside those that have failed, and once these are gone.
-    const beside = open(1);
-    expect(await takeAll(beside.cursor)).toEqual(log.entries.slice(1));
-    for (const { cursor } of [...opened, beside]) cursor.close();
-    expect([tails.size, log.followers.size]).toEqual([0, 0]);
-    const next = open(2);
-    expect(await takeAll(next.cursor)).toEqual(log.entries.slice(2));
-    log.append(1);
-    log.tell();
-    await next.bell.wait(SCOPE.signal);
-    await settle();
-    expect(await takeAll(next.cursor)).toEqual(log.entries.slice(-1));
-  });
-
-  it("goes on for who comes after the failure, though it is not told anew of what was new", async () => {
-    const log = new ArrayLog();
-    const { open } = tailOf(log);
-    const failed = open(0);
-    await settle();
-    log.delay = () => Promise.reject(REASON);
-    log.tell();
-    await settle();
-    log.delay = async () => {};
-    const next = open(0);
-    expect(await takeAll(next.cursor)).toEqual([]);
-    await expect(failed.cursor.take(1, SCOPE)).rejects.toBe(REASON);
-    log.append(1);
-    log.tell();
-    await next.bell.wait(SCOPE.signal);
-    expect(await takeAll(next.cursor)).toEqual(log.entries);
-  });
-
-  it("fails for who reads alone, and for nobody else", async () => {
-    const log = new ArrayLog();
-    log.append(3);
-    const { open } = tailOf(log);
-    const [behind, there] = [open(0), open(3)];
-    await settle();
-    log.delay = () => Promise.reject(REASON);
-    await expect(behind.cursor.take(1, SCOPE)).rejects.toBe(REASON);
-    expect(await there.cursor.take(1, SCOPE)).toEqual([]);
-    log.delay = async () => {};
-    expect(await takeAll(behind.cursor)).toEqual(log.entries);
-  });
-
-  it("fails where the beginning does", async () => {
-    const log = new ArrayLog();
-    log.delay = () => Promise.reject(REASON);
-    const { cursor, bell } = tailOf(log).open(0);
-    await bell.wait(SCOPE.signal);
-    await expect(cursor.take(1, SCOPE)).rejects.toBe(REASON);
-  });
-});
-
-describe("what a tail keeps", () => {
-  it("is bounded in number", async () => {
-    const log = new ArrayLog();
-    const { open } = tailOf(log);
-    const [early, enough] = [open(0), open(0)];
-    await settle();
-    log.append(MAX_KEPT + 1);
-    log.tell();
-    await settle();
-    log.reads.length = 0;
-    await enough.cursor.take(1, SCOPE);
-    expect(log.reads, "read for who is too far behind").toHaveLength(1);
-    await takeAll(enough.cursor);
-    expect(log.reads, "read though it is kept").toHaveLength(1);
-    expect(await takeAll(early.cursor)).toEqual(log.entries);
-  });
-
-  it("is bounded in age", async () => {
-    vi.useFakeTimers({ toFake: ["performance"] });
-    onTestFinished(() => void vi.useRealTimers());
-    const log = new ArrayLog();
-    const { open } = tailOf(log);
-    const [slow, slower] = [open(0), open(0)];
-    const add = async (count: number) => {
-      log.append(count);
-      log.tell();
-      await settle();
-      log.reads.length = 0;
-    };
-    await settle();
-    await add(1);
-    vi.advanceTimersByTime(MAX_KEPT_MS - 1);
-    await add(1);
-    expect(await slow.cursor.take(1, SCOPE)).toEqual(log.entries.slice(0, 1));
-    expect(log.reads, "read though it is kept").toEqual([]);
-    vi.advanceTimersByTime(1);
-    await add(0);
-    expect(await slow.cursor.take(9, SCOPE)).toEqual(log.entries.slice(1));
-    expect(log.reads, "read though it is kept").toEqual([]);
-    expect(await slower.cursor.take(9, SCOPE)).toEqual(log.entries);
-    expect(log.reads, "too old to be kept").toHaveLength(1);
   });
 });
