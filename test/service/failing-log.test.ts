@@ -15,7 +15,7 @@ describe("a tail whose log cannot be read", () => {
     log.tell();
     for (const { bell, cursor } of opened) {
       while (!(await bell.wait(SCOPE.signal)));
-      await expect(cursor.take(1, SCOPE)).rejects.toBe(REASON);
+      await expect(cursor.take(SCOPE)).rejects.toBe(REASON);
     }
 
     log.delay = async () => {};
@@ -44,7 +44,7 @@ describe("a tail whose log cannot be read", () => {
     log.delay = async () => {};
     const next = open(0);
     expect(await takeAll(next.cursor)).toEqual([]);
-    await expect(failed.cursor.take(1, SCOPE)).rejects.toBe(REASON);
+    await expect(failed.cursor.take(SCOPE)).rejects.toBe(REASON);
     log.append(1);
     log.tell();
     await next.bell.wait(SCOPE.signal);
@@ -73,8 +73,8 @@ describe("a tail whose log cannot be read", () => {
     const [behind, there] = [open(0), open(3)];
     await settle();
     log.delay = () => Promise.reject(REASON);
-    await expect(behind.cursor.take(1, SCOPE)).rejects.toBe(REASON);
-    expect(await there.cursor.take(1, SCOPE)).toEqual([]);
+    await expect(behind.cursor.take(SCOPE)).rejects.toBe(REASON);
+    expect(await there.cursor.take(SCOPE)).toEqual([]);
     log.delay = async () => {};
     expect(await takeAll(behind.cursor)).toEqual(log.entries);
   });
@@ -84,6 +84,6 @@ describe("a tail whose log cannot be read", () => {
     log.delay = () => Promise.reject(REASON);
     const { cursor, bell } = tailOf(log).open(0);
     await bell.wait(SCOPE.signal);
-    await expect(cursor.take(1, SCOPE)).rejects.toBe(REASON);
+    await expect(cursor.take(SCOPE)).rejects.toBe(REASON);
   });
 });
