@@ -11,7 +11,7 @@ import { allHear, Follower, hears } from "./follower.ts";
 const MAX_PAYLOAD_BYTES = 7999;
 
 /** Longer than a connection may be silent, twice. */
-const PATIENCE = { timeout: 15_000 };
+const PATIENCE = { timeout: 40_000 };
 
 busContract("two PostgresBuses on one database", async () => {
   const url = await freshDatabase();

@@ -10,6 +10,9 @@ import { CREATED, DEPLOYMENTS, HEARTBEAT, SNAPSHOT, startWatch, storyOf, UPDATED
 
 const EXPIRED = { code: "OutOfRange", reason: "CHANGES_EXPIRED" };
 const STOPPING = { code: "Unavailable", reason: "SERVER_STOPPING" };
+/** Of what is found by looking from time to time. */
+const PATIENCE = { timeout: 40_000 };
+
 const LOST = { code: "Unavailable", reason: "STORE_UNAVAILABLE", retry: true };
 
 describe("WatchUsers fails", () => {
@@ -181,7 +184,7 @@ describe.each(DEPLOYMENTS)("WatchUsers when the server stops, %s", (_name, start
 });
 
 describe("WatchUsers on a database that is lost", () => {
-  it("fails with UNAVAILABLE, tells where to go on, and goes on there when it is found", async () => {
+  it("fails with UNAVAILABLE, tells where to go on, and goes on there when it is found", PATIENCE, async () => {
     const proxy = await startTcpProxy(await freshDatabase());
     const server = await servingTestServer({ environment: { DATABASE_URL: proxy.url } });
     const client = userClient(server);
@@ -200,7 +203,7 @@ describe("WatchUsers on a database that is lost", () => {
     expect(storyOf(await resumed.take(1))).toEqual([[UPDATED, id]]);
   });
 
-  it("fails with UNAVAILABLE too when the database falls silent", async () => {
+  it("fails with UNAVAILABLE too when the database falls silent", PATIENCE, async () => {
     const proxy = await startTcpProxy(await freshDatabase());
     const server = await servingTestServer({ environment: { DATABASE_URL: proxy.url } });
     const watch = await startWatch(server);
@@ -208,7 +211,7 @@ describe("WatchUsers on a database that is lost", () => {
     expect(await watch.failure()).toMatchObject({ ...LOST, token: watch.token });
   });
 
-  it("tells of changes that are made by hand", async () => {
+  it("tells of changes that are made by hand", PATIENCE, async () => {
     const url = await freshDatabase();
     const server = await servingTestServer({ environment: { DATABASE_URL: url } });
     const { id } = await createUser(userClient(server));
