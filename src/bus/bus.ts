@@ -10,8 +10,8 @@ export interface Bus {
   publish(topic: string): void;
 
   /**
-   * Calls `wake` when there may be something new on the topic: after each `publish`, and from time to time besides, because news may
-   * have been lost. `wake` must not throw. Returns a function that ends this.
+   * Calls `wake` after each `publish`. A bus that can lose news also calls it from time to time. `wake` must not throw. Returns a
+   * function that ends this.
    */
   follow(topic: string, wake: () => void): () => void;
 }

@@ -4,6 +4,7 @@ import type { Bus } from "./bus.ts";
 export class InProcessBus implements Bus {
   readonly #followers = new Map<string, Set<() => void>>();
   readonly #news = new Set<string>();
+  #round = this.#followers.keys();
 
   publish(topic: string): void {
     if (this.#news.size === 0) setImmediate(() => this.#tell());
@@ -21,9 +22,22 @@ export class InProcessBus implements Bus {
     };
   }
 
-  /** Publishes every topic that somebody follows. */
-  publishAll(): void {
-    for (const topic of this.#followers.keys()) this.publish(topic);
+  /** How many topics are followed. */
+  get size(): number {
+    return this.#followers.size;
+  }
+
+  /** Publishes so many of the topics that are followed: each call the next ones, and after the last the first again. */
+  publishNext(count: number): void {
+    for (let left = Math.min(count, this.size); left > 0; ) {
+      const { done, value: topic } = this.#round.next();
+      if (done) {
+        this.#round = this.#followers.keys();
+      } else {
+        this.publish(topic);
+        left--;
+      }
+    }
   }
 
   #tell(): void {

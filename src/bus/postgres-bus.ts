@@ -6,19 +6,24 @@ import { InProcessBus } from "./in-process-bus.ts";
 const LISTEN = "LISTEN user_service";
 const NOTIFY = "SELECT pg_notify('user_service', $1)";
 
-/** How long news are gathered for one NOTIFY, in milliseconds: each takes a lock that all others want. */
+/** News is gathered so long before one NOTIFY, in milliseconds: its commit takes a lock that the whole server shares. */
 const GATHER_MS = 10;
 /** PostgreSQL takes up to 7999 bytes in one notification. */
 const MAX_PAYLOAD_BYTES = 7999;
 
-/**
- * How often everybody is woken though nothing has been heard, in milliseconds. The connection has as long to give a sign of life
- * before it counts as broken.
- */
-const POLL_MS = 5000;
-/** The same while the connection is broken, which is when it is tried again. */
-const RETRY_MS = 1000;
+/** The connection has so long to give a sign of life before it counts as broken, and then it is made anew. In milliseconds. */
+const SILENCE_MS = 5000;
+const RETRY_MS = 250;
 const CONNECT_TIMEOUT_MS = 1000;
+
+/**
+ * Everybody is woken once in so many milliseconds though nothing has been heard, while the connection stands and while it does not: some
+ * topics each POLL_MS. Where there are very many, a round takes longer.
+ */
+const ROUND_MS = 5000;
+const ROUND_ALONE_MS = 1000;
+const POLL_MS = 250;
+const MAX_POLLED = 100;
 
 /**
  * A bus for all processes that use a PostgreSQL database (LISTEN and NOTIFY), over a connection of its own. From time to time, and
@@ -31,12 +36,12 @@ export class PostgresBus implements Bus {
   /** What the other processes have not been told. */
   readonly #news = new Set<string>();
   readonly #closing = new AbortController();
-  readonly #running: Promise<void>;
+  readonly #running: Promise<unknown>;
   #connection: Connection | undefined;
 
   constructor(url: string) {
     this.#url = url;
-    this.#running = this.#run();
+    this.#running = Promise.all([this.#run(), this.#poll()]);
   }
 
   publish(topic: string): void {
@@ -67,8 +72,15 @@ export class PostgresBus implements Bus {
     while (!this.#closing.signal.aborted) {
       const connection = await this.#connect();
       if (connection !== undefined) await this.#stay(connection);
-      this.#here.publishAll();
       await this.#pause(RETRY_MS);
+    }
+  }
+
+  async #poll(): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      const round = this.#connection === undefined ? ROUND_ALONE_MS : ROUND_MS;
+      this.#here.publishNext(Math.min(Math.ceil((this.#here.size * POLL_MS) / round), MAX_POLLED));
+      await this.#pause(POLL_MS);
     }
   }
 
@@ -101,9 +113,9 @@ export class PostgresBus implements Bus {
         resolve();
       });
     });
+    // What came before LISTEN has not been heard.
+    this.#here.publishNext(this.#here.size);
     while (!broken && !this.#closing.signal.aborted) {
-      // Also at the beginning: what came before LISTEN has not been heard.
-      this.#here.publishAll();
       let alive = false;
       connection.query("SELECT").then(
         () => {
@@ -111,11 +123,13 @@ export class PostgresBus implements Bus {
         },
         () => {},
       );
-      await Promise.race([end, this.#pause(POLL_MS)]);
+      await Promise.race([end, this.#pause(SILENCE_MS)]);
       if (!alive) broken = true;
     }
     this.#connection = undefined;
     connection.cut();
+    // Whoever waits for the database learns now if that is lost too.
+    this.#here.publishNext(this.#here.size);
   }
 
   #pause(ms: number): Promise<void> {

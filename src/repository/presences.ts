@@ -4,7 +4,7 @@ import type { Cancellable } from "./scope.ts";
 export interface Presence {
   /** What they are at. */
   readonly topic: string;
-  /** Tells presences apart: one person may be there several times. */
+  /** Tells presences apart: one person may be there several times. A session stays at its topic. */
   readonly session: string;
   readonly userId: string;
   /** What there is to know of it, for those who are there too. */
@@ -13,7 +13,7 @@ export interface Presence {
 
 /**
  * Who is where, across all replicas. A presence is shown for a time, and shown again before that is over: those of a process that has died
- * go by themselves. This is the contract of every adapter.
+ * go by themselves. Of the texts, only a user id may hold U+0000. This is the contract of every adapter.
  */
 export interface Presences {
   /** Shows these presences for `lifetimeMs` from now, in place of what was shown for the same sessions. */

@@ -1,8 +1,13 @@
+import pLimit from "p-limit";
+
 /** Writes several items at once, and returns the results in their order. */
 export type WriteAll<T, R> = (key: string, items: readonly T[]) => Promise<readonly R[]>;
 
 /** So many items go into one write. */
 const MAX_ITEMS = 200;
+
+/** So many writes are under way at a time, so that connections are left for others. */
+const MAX_WRITES = 3;
 
 interface Waiting<T, R> {
   readonly item: T;
@@ -12,17 +17,19 @@ interface Waiting<T, R> {
 
 /**
  * Writes the items of many callers with few transactions: what is handed in for a key while a write is under way goes together into
- * the next one (group commit). Of one key, items are written in the order in which they were handed in.
+ * the next one (group commit). Of one key, items are written in the order in which they were handed in; of many keys, some at a
+ * time.
  */
 export class JointWrites<T, R> {
   readonly #writeAll: WriteAll<T, R>;
+  readonly #inTurn = pLimit(MAX_WRITES);
   readonly #queues = new Map<string, Waiting<T, R>[]>();
 
   constructor(writeAll: WriteAll<T, R>) {
     this.#writeAll = writeAll;
   }
 
-  /** Writes an item. Fails as the write does that it is part of. */
+  /** Writes an item. Fails as the write does that it is part of, or the one before that. */
   write(key: string, item: T): Promise<R> {
     return new Promise((resolve, reject) => {
       const queue = this.#queues.get(key);
@@ -41,13 +48,12 @@ export class JointWrites<T, R> {
     while (queue.length > 0) {
       const batch = queue.splice(0, MAX_ITEMS);
       try {
-        const results = await this.#writeAll(
-          key,
-          batch.map(({ item }) => item),
-        );
+        const items = batch.map(({ item }) => item);
+        const results = await this.#inTurn(() => this.#writeAll(key, items));
         for (const [index, { resolve }] of batch.entries()) resolve(results[index] as R);
       } catch (error) {
-        for (const { reject } of batch) reject(error);
+        // What waits goes with it: it must not take effect without what was handed in before.
+        for (const { reject } of [...batch, ...queue.splice(0)]) reject(error);
       }
     }
     this.#queues.delete(key);

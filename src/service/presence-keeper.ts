@@ -1,32 +1,25 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import pLimit from "p-limit";
 import type { Bus } from "../bus/bus.ts";
 import type { Presence, Presences } from "../repository/presences.ts";
-import type { Cancellable } from "../repository/scope.ts";
 import type { Bell } from "./bell.ts";
+import { PRESENCE_SCOPE, type PresenceView, presenceTopic, WatchedTopic } from "./presence-view.ts";
 
 /** How long a presence is shown, and how often it is shown again, in milliseconds. */
 const LIFETIME_MS = 15_000;
 const RENEWAL_MS = 5000;
 
-/** No call waits for these, so none calls them off. */
-const SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 2000 };
+/** So many are written at a time. */
+const SLICE = 5000;
 
-/** Somebody's being somewhere. */
+/** One presence, until it is left. */
 export interface Stay {
   readonly session: string;
   /** Shows another detail. */
   update(detail: string): void;
   /** Ends it. */
   leave(): void;
-}
-
-/** Those who are at a topic. */
-export interface PresenceView {
-  /** As far as it is known. In the order of the sessions. */
-  readonly present: readonly Presence[];
-  /** Resolves when it is known who was there at the beginning. */
-  readonly loaded: Promise<void>;
-  close(): void;
 }
 
 /**
@@ -36,6 +29,8 @@ export interface PresenceView {
 export class PresenceKeeper {
   readonly #presences: Presences;
   readonly #bus: Bus;
+  /** Leaves connections for others. */
+  readonly #inTurn = pLimit(1);
   readonly #own = new Map<string, Presence>();
   readonly #watched = new Map<string, WatchedTopic>();
   /** What is to be written. One after the other, so that a presence which ends is not shown again by what was on its way. */
@@ -71,24 +66,24 @@ export class PresenceKeeper {
     };
   }
 
-  /** Watches who is at a topic, this process's own included. The bell rings when that may have changed. */
+  /** Watches who is at a topic, this process's own included. The bell rings when that has changed. */
   watch(topic: string, bell: Bell): PresenceView {
-    let watched = this.#watched.get(topic);
-    if (watched === undefined) {
-      watched = new WatchedTopic(topic, this.#presences, this.#bus);
-      this.#watched.set(topic, watched);
-    }
-    const { bells } = watched.add(bell);
-    const at = watched;
+    const watched = this.#watched.get(topic) ?? new WatchedTopic(topic, this.#presences, this.#bus, this.#inTurn);
+    this.#watched.set(topic, watched);
+    watched.bells.add(bell);
     return {
-      loaded: at.loaded,
+      loaded: watched.loaded,
       get present() {
-        return at.present;
+        return watched.present;
       },
+      get members() {
+        return watched.members;
+      },
+      movesSince: (before) => watched.movesSince(before),
       close: () => {
-        bells.delete(bell);
-        if (bells.size > 0 || this.#watched.get(topic) !== at) return;
-        at.close();
+        watched.bells.delete(bell);
+        if (watched.bells.size > 0 || this.#watched.get(topic) !== watched) return;
+        watched.close();
         this.#watched.delete(topic);
       },
     };
@@ -125,70 +120,30 @@ export class PresenceKeeper {
   async #writeAll(): Promise<void> {
     do {
       // What happens in one moment is written together.
-      await new Promise(setImmediate);
+      await setImmediate();
       const shown = [...this.#toShow].flatMap((session) => this.#own.get(session) ?? []);
       const removed = [...this.#toRemove];
       const topics = [...this.#news];
       for (const pending of [this.#toShow, this.#toRemove, this.#news]) pending.clear();
-      // Those that cannot be written are shown again at the next renewal, and end by themselves.
-      await this.#presences.show(shown, LIFETIME_MS, SCOPE).catch(() => {});
-      await this.#presences.remove(removed, SCOPE).catch(() => {});
-      for (const topic of topics) this.#bus.publish(busTopic(topic));
+      const written = await this.#writeSlices(shown, removed);
+      // Of what could not be written, others are told when it is shown again, or when its time is over.
+      for (const topic of topics) {
+        if (written) this.#bus.publish(presenceTopic(topic));
+        else this.#news.add(topic);
+      }
     } while (this.#toShow.size > 0 || this.#toRemove.size > 0);
     this.#writing = undefined;
   }
-}
 
-/** A topic whose presences are read once for all who watch them. */
-class WatchedTopic {
-  readonly bells = new Set<Bell>();
-  readonly loaded: Promise<void>;
-  present: readonly Presence[] = [];
-  readonly #topic: string;
-  readonly #presences: Presences;
-  readonly #unfollow: () => void;
-  #reading = false;
-  #stale = false;
-
-  constructor(topic: string, presences: Presences, bus: Bus) {
-    this.#topic = topic;
-    this.#presences = presences;
-    this.#unfollow = bus.follow(busTopic(topic), () => void this.#read());
-    this.loaded = this.#read();
-  }
-
-  add(bell: Bell): this {
-    this.bells.add(bell);
-    return this;
-  }
-
-  close(): void {
-    this.#unfollow();
-  }
-
-  async #read(): Promise<void> {
-    this.#stale = true;
-    if (this.#reading) return;
-    this.#reading = true;
-    while (this.#stale) {
-      this.#stale = false;
-      // Where they cannot be read, those who watch them soon hear of worse.
-      const present = await this.#presences.list(this.#topic, SCOPE).catch(() => this.present);
-      if (isSame(present, this.present)) continue;
-      this.present = present;
-      for (const bell of this.bells) bell.ring();
+  async #writeSlices(shown: readonly Presence[], removed: readonly string[]): Promise<boolean> {
+    try {
+      for (let start = 0; start < shown.length; start += SLICE)
+        await this.#presences.show(shown.slice(start, start + SLICE), LIFETIME_MS, PRESENCE_SCOPE);
+      for (let start = 0; start < removed.length; start += SLICE)
+        await this.#presences.remove(removed.slice(start, start + SLICE), PRESENCE_SCOPE);
+      return true;
+    } catch {
+      return false;
     }
-    this.#reading = false;
   }
-}
-
-function busTopic(topic: string): string {
-  return `presence:${topic}`;
-}
-
-function isSame(one: readonly Presence[], other: readonly Presence[]): boolean {
-  return (
-    one.length === other.length &&
-    one.every(({ session, detail }, index) => session === other[index]?.session && detail === other[index]?.detail)
-  );
 }

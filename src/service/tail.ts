@@ -23,14 +23,14 @@ export interface Cursor<T> {
    * Takes some entries. If there are none, the bell of the cursor rings when there may be one. What is returned to many is the same
    * array, frozen, so that what is made of it can be kept.
    *
-   * Fails as the log does, also where it did so when it was read for others.
+   * Fails as the log does, also if it did so when it was read for all. The cursor is of no use after that.
    */
   take(scope: Cancellable): Promise<readonly T[]>;
   /** Ends it. The bell does not ring any more. */
   close(): void;
 }
 
-/** So many entries are taken at a time, which bounds what somebody keeps in memory who does not go on. */
+/** So many entries are taken at a time: what somebody keeps in memory who does not go on. */
 const BLOCK = 32;
 
 /** So many of the latest entries are kept, for so many milliseconds, for cursors that are close to the end. */
@@ -39,11 +39,20 @@ const MAX_KEPT_MS = 5000;
 
 const PAGE_SIZE = 16 * BLOCK;
 
-/** So many cursors are woken in one turn of the event loop: what they do is done, and its garbage gone, before the next are. */
+/** So many cursors are woken in one turn of the event loop, so that others get theirs. */
 const WOKEN_PER_TURN = 25;
 
-/** So many reads at a time are done for single cursors. */
-const MAX_OWN_READS = 4;
+/** So many reads of a kind are under way at a time. */
+const MAX_READS = 3;
+
+/**
+ * Does reads some at a time, so that many which begin at once wait for each other, and do not take every connection from everybody
+ * else: those of single cursors, and, so that they need not wait for these, those for all at the end of a log.
+ */
+interface Turns {
+  readonly own: LimitFunction;
+  readonly shared: LimitFunction;
+}
 
 /** Entries that follow on a position, and on each other. */
 interface Block<T> {
@@ -60,7 +69,7 @@ interface Block<T> {
  */
 export class Tail<T> {
   readonly #log: Log<T>;
-  readonly #inTurn: LimitFunction;
+  readonly #turns: Turns;
   readonly #onIdle: () => void;
   readonly #unfollow: () => void;
   readonly #closing = new AbortController();
@@ -73,13 +82,10 @@ export class Tail<T> {
   #reading = false;
   #stale = false;
 
-  /**
-   * What a cursor reads for itself is read in turn. `onIdle` is called when the last cursor has been closed; from then on, the
-   * tail cannot be used.
-   */
-  constructor(log: Log<T>, inTurn: LimitFunction, onIdle: () => void) {
+  /** `onIdle` is called when the last cursor has been closed; from then on, the tail cannot be used. */
+  constructor(log: Log<T>, turns: Turns, onIdle: () => void) {
     this.#log = log;
-    this.#inTurn = inTurn;
+    this.#turns = turns;
     this.#onIdle = onIdle;
     this.#unfollow = log.follow(() => void this.#read());
     void this.#read();
@@ -101,8 +107,10 @@ export class Tail<T> {
 
   /** Some entries after a position. */
   async list(after: number, scope: Cancellable): Promise<readonly T[]> {
+    this.#dropOld();
     const start = this.#blocks[0]?.after ?? this.#end;
-    if (start === undefined || after < start) return this.#inTurn(() => this.#log.list({ after, limit: BLOCK }, scope));
+    if (start === undefined || after < start)
+      return this.#turns.own(() => this.#log.list({ after, limit: BLOCK }, scope));
     const block = this.#blocks[firstBeyond(this.#blocks, after)];
     if (block === undefined) return [];
     return block.after === after ? block.entries : block.entries.filter((entry) => this.#log.positionOf(entry) > after);
@@ -120,7 +128,7 @@ export class Tail<T> {
     try {
       while (this.#stale && !this.#closing.signal.aborted) {
         this.#stale = false;
-        await (this.#end === undefined ? this.#begin() : this.#advance(this.#end));
+        await this.#turns.shared(() => (this.#end === undefined ? this.#begin() : this.#advance(this.#end)));
       }
     } catch (error) {
       this.#drop(this.#blocks.length);
@@ -155,7 +163,12 @@ export class Tail<T> {
       after = through;
     }
     this.#end = after;
-    while (this.#kept > MAX_KEPT || readAt - (this.#blocks[0]?.readAt ?? readAt) > MAX_KEPT_MS) this.#drop(1);
+    this.#dropOld();
+  }
+
+  #dropOld(): void {
+    const oldest = performance.now() - MAX_KEPT_MS;
+    while (this.#kept > MAX_KEPT || (this.#blocks[0]?.readAt ?? oldest) < oldest) this.#drop(1);
   }
 
   #drop(count: number): void {
@@ -214,14 +227,15 @@ class TailCursor<T> implements Cursor<T> {
 export class Tails<T> {
   readonly #logOf: (name: string) => Log<T>;
   readonly #open = new Map<string, Tail<T>>();
-  /**
-   * Does a read that a call makes for itself: some at a time, so that many which begin at once wait for each other, and do not take
-   * every connection from everybody else.
-   */
-  readonly inTurn: LimitFunction = pLimit(MAX_OWN_READS);
+  readonly #turns: Turns = { own: pLimit(MAX_READS), shared: pLimit(MAX_READS) };
 
   constructor(logOf: (name: string) => Log<T>) {
     this.#logOf = logOf;
+  }
+
+  /** Does a read that a call makes for itself, beside what its cursor reads, in turn with those. */
+  inTurn<R>(read: () => Promise<R>): Promise<R> {
+    return this.#turns.own(read);
   }
 
   /** How many logs are being read. */
@@ -233,7 +247,7 @@ export class Tails<T> {
   open(name: string, after: number, bell: Bell): Cursor<T> {
     let tail = this.#open.get(name);
     if (tail === undefined) {
-      tail = new Tail(this.#logOf(name), this.inTurn, () => this.#open.delete(name));
+      tail = new Tail(this.#logOf(name), this.#turns, () => this.#open.delete(name));
       this.#open.set(name, tail);
     }
     return tail.open(after, bell);

@@ -18,11 +18,18 @@ describe("InProcessBus", () => {
     expect([news.wakes, other.wakes]).toEqual([1, 0]);
   });
 
-  it("wakes everybody when all topics are published", async () => {
+  it("wakes everybody in turn when some topics at a time are published", async () => {
     const bus = new InProcessBus();
     const followers = Array.from({ length: 10 }, (_, index) => new Follower(bus, `topic ${index}`));
-    bus.publishAll();
-    for (let turn = 0; turn < 10; turn++) await setImmediate();
-    expect(followers.map(({ wakes }) => wakes)).toEqual(followers.map(() => 1));
+    const wakesAfter = async (count: number) => {
+      bus.publishNext(count);
+      for (let turn = 0; turn < 10; turn++) await setImmediate();
+      return followers.map(({ wakes }) => wakes).join("");
+    };
+    expect(await wakesAfter(4)).toBe("1111000000");
+    expect(await wakesAfter(4)).toBe("1111111100");
+    expect(await wakesAfter(4)).toBe("2211111111");
+    expect(await wakesAfter(99)).toBe("3322222222");
+    expect(await wakesAfter(0)).toBe("3322222222");
   });
 });

@@ -1,14 +1,16 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type ChatMessage, ChatMessageSchema, ChatMessageType } from "../../gen/user/v1/user_service_pb.ts";
-import type { Presence } from "../../repository/presences.ts";
 import type { Cancellable } from "../../repository/scope.ts";
 import type { Bell } from "../bell.ts";
-import type { PresenceView, Stay } from "../presence-keeper.ts";
+import type { Stay } from "../presence-keeper.ts";
+import type { PresenceView } from "../presence-view.ts";
 import type { Cursor } from "../tail.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** So many texts are taken at a time. */
 const BATCH = 32;
+/** So many members are named to somebody who joins. */
+const MAX_MEMBER_IDS = 1000;
 
 /** Who joins which room, and after which sequence the texts begin that they want. */
 export interface Joining {
@@ -35,7 +37,6 @@ export class Membership {
   #delivered: number;
   /** Undefined until the history has been delivered. */
   #cursor: Cursor<ChatMessage> | undefined;
-  #present: readonly Presence[] = [];
   #members: ReadonlySet<string> = new Set();
   #goal = Number.POSITIVE_INFINITY;
   #farewell = false;
@@ -73,6 +74,7 @@ export class Membership {
     if (this.#cursor === undefined) return this.#history(scope);
     const texts = this.#tell(await this.#cursor.take(scope));
     const moves = this.#comingsAndGoings();
+    if (texts.length === 0 && moves.length === 0) return this.#missing(scope);
     return moves.length === 0 ? texts : [...texts, ...moves];
   }
 
@@ -96,10 +98,20 @@ export class Membership {
     }
     await this.#view.loaded;
     this.#cursor = this.#rooms.read(this.room, this.#delivered, this.#bell);
-    this.#present = this.#view.present;
-    this.#members = this.#membersNow();
-    const joined = { sequence: BigInt(this.#delivered), memberIds: [...this.#members] };
+    this.#members = this.#view.members;
+    const others = this.#members
+      .values()
+      .filter(this.#isOther)
+      .take(MAX_MEMBER_IDS - 1);
+    const joined = { sequence: BigInt(this.#delivered), memberIds: [this.userId, ...others] };
     return [this.#notice(ChatMessageType.JOINED, joined)];
+  }
+
+  /** Where nothing is left of what is still owed, that is what there is to tell. */
+  async #missing(scope: Cancellable): Promise<ChatMessage[]> {
+    if (this.#goal === Number.POSITIVE_INFINITY || this.isOver) return [];
+    const left = await this.#rooms.list(this.room, { after: this.#delivered, limit: 1 }, scope);
+    return left.length > 0 ? [] : [this.#gap(this.#goal)];
   }
 
   /** What delivers texts: these themselves, the same for all, unless something is missing before or between them. */
@@ -123,22 +135,16 @@ export class Membership {
   }
 
   #comingsAndGoings(): ChatMessage[] {
-    if (this.#view.present === this.#present) return [];
-    const before = this.#members;
-    this.#present = this.#view.present;
-    this.#members = this.#membersNow();
-    const came = [...this.#members].filter((id) => !before.has(id));
-    const went = [...before].filter((id) => !this.#members.has(id));
+    const { came, went } = this.#view.movesSince(this.#members);
+    this.#members = this.#view.members;
     return [
-      ...came.map((userId) => this.#notice(ChatMessageType.MEMBER_JOINED, { userId })),
-      ...went.map((userId) => this.#notice(ChatMessageType.MEMBER_LEFT, { userId })),
+      ...came.filter(this.#isOther).map((userId) => this.#notice(ChatMessageType.MEMBER_JOINED, { userId })),
+      ...went.filter(this.#isOther).map((userId) => this.#notice(ChatMessageType.MEMBER_LEFT, { userId })),
     ];
   }
 
-  /** Everybody once, and this member in any case, whom others may not see yet. */
-  #membersNow(): Set<string> {
-    return new Set([this.userId, ...this.#view.present.map(({ userId }) => userId)]);
-  }
+  /** A member is there in any case, whether others see them yet or not. */
+  readonly #isOther = (userId: string): boolean => userId !== this.userId;
 
   #notice(type: ChatMessageType, rest: MessageInitShape<typeof ChatMessageSchema>): ChatMessage {
     return create(ChatMessageSchema, { ...rest, room: this.room, type });

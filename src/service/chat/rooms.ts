@@ -7,7 +7,8 @@ import type { ChatRooms, NewText, RoomText } from "../../repository/chat-rooms.t
 import type { Cancellable } from "../../repository/scope.ts";
 import type { Bell } from "../bell.ts";
 import { JointWrites } from "../joint-writes.ts";
-import type { PresenceKeeper, PresenceView, Stay } from "../presence-keeper.ts";
+import type { PresenceKeeper, Stay } from "../presence-keeper.ts";
+import type { PresenceView } from "../presence-view.ts";
 import { type Cursor, type Log, Tails } from "../tail.ts";
 
 /** A text goes with those of others, so that no call calls it off. */
