@@ -22,6 +22,7 @@ interface Lent {
 const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
   DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests; DELETE FROM audit_records;
   DELETE FROM chat_texts; DELETE FROM chat_rooms; DELETE FROM presences;
+  DELETE FROM document_operations; DELETE FROM documents;
   UPDATE change_log SET expired_through = 0; SELECT setval('changes_revision_seq', 1, false); COMMIT`;
 
 /**

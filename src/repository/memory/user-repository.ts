@@ -19,6 +19,7 @@ export class MemoryUserRepository implements UserRepository {
   readonly #ordered: User[] = [];
   readonly #requests = new KnownRequests();
   readonly #changes: MemoryChangeLog;
+  readonly #deletionListeners: ((id: string) => void)[] = [];
 
   constructor(retention: ChangeRetention) {
     this.#changes = new MemoryChangeLog(retention);
@@ -26,6 +27,16 @@ export class MemoryUserRepository implements UserRepository {
 
   get changes(): ChangeLog {
     return this.#changes;
+  }
+
+  /** The user with this id, at once; undefined if there is none. */
+  find(id: string): User | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Calls `listener` in the instant in which a user is deleted, for what is kept of them elsewhere. */
+  onDeleted(listener: (id: string) => void): void {
+    this.#deletionListeners.push(listener);
   }
 
   async get(id: string): Promise<User> {
@@ -95,6 +106,7 @@ export class MemoryUserRepository implements UserRepository {
     this.#freeKeys(draftUser(user));
     this.#byId.delete(id);
     this.#ordered.splice(this.#firstAfter(id) - 1, 1);
+    for (const listener of this.#deletionListeners) listener(id);
     this.#changes.append("deleted", id);
   }
 

@@ -1,9 +1,11 @@
 import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { ChangeRetention } from "../change-log.ts";
+import type { Documents } from "../documents.ts";
 import type { Presences } from "../presences.ts";
 import type { UserRepository } from "../user-repository.ts";
 import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
+import { PostgresDocuments } from "./documents.ts";
 import { migrate } from "./migrate.ts";
 import { PostgresPresences } from "./presences.ts";
 import { readSharedKey } from "./shared-key.ts";
@@ -28,6 +30,7 @@ export interface StoreObserver extends DatabaseObserver {
 export interface Store {
   readonly users: UserRepository;
   readonly presences: Presences;
+  readonly documents: Documents;
   /**
    * The key that all replicas share.
    *
@@ -58,6 +61,7 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
   return {
     users: new PostgresUserRepository(database),
     presences: new PostgresPresences(database),
+    documents: new PostgresDocuments(database),
     sharedKey() {
       if (key === undefined) throw new StoreUnavailableError("the database is not available");
       return key;

@@ -1,7 +1,9 @@
 import type { ChangeRetention } from "../change-log.ts";
+import { OPERATION_RETENTION } from "../documents.ts";
 import type { Cancellable } from "../scope.ts";
 import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
 import type { Database } from "./database.ts";
+import { forgetOperations } from "./document-upkeep.ts";
 import type { Statement } from "./session.ts";
 import { toTimestamp } from "./user-rows.ts";
 
@@ -43,12 +45,13 @@ const FORGET_PRESENCES: Statement = {
     ) RETURNING session`,
 };
 
-/** Forgets what is no longer kept: changes, requests that have expired, and presences of processes that have died. Any number of replicas may do it at once. */
+/** Forgets what is no longer kept: changes, requests that have expired, presences of processes that have died, and operations. Any number of replicas may do it at once. */
 export async function cleanUp(database: Database, retention: ChangeRetention, scope: Cancellable): Promise<void> {
   await repeat(database, FORGET_CHANGES, [retention.maxCount, retention.maxAgeMs], scope);
   // A whole lifetime after they have expired, so that it does not matter what the clocks of the replicas say.
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
   await repeat(database, FORGET_PRESENCES, [], scope);
+  await forgetOperations(database, OPERATION_RETENTION, scope);
 }
 
 async function repeat(
