@@ -11,6 +11,8 @@ import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
+import { type Documents, OPERATION_RETENTION } from "./repository/documents.ts";
+import { MemoryDocuments } from "./repository/memory/documents.ts";
 import { MemoryPresences } from "./repository/memory/presences.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
 import { openStore } from "./repository/postgres/store.ts";
@@ -63,6 +65,8 @@ export function userApplication(config: Config, logger: Logger): Application {
     // Of the storage, because another log of changes has other revisions.
     resumeTokens: resumeTokens(sharedKey),
     bus,
+    documents: storage.documents,
+    presences,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
   });
@@ -81,6 +85,7 @@ export function userApplication(config: Config, logger: Logger): Application {
 interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
   readonly presences: Presences;
+  readonly documents: Documents;
   /** Between the replicas that share the storage. */
   readonly bus: Bus;
   /** A key that all replicas with the same storage have. */
@@ -93,6 +98,7 @@ function inMemory(retention: ChangeRetention): Storage {
   return {
     users,
     presences: new MemoryPresences(),
+    documents: new MemoryDocuments(users, OPERATION_RETENTION),
     bus: new InProcessBus(),
     sharedKey: () => key,
     readiness: new Readiness(true),
@@ -126,6 +132,7 @@ function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger
   return {
     users: store.users,
     presences: store.presences,
+    documents: store.documents,
     bus,
     sharedKey: store.sharedKey,
     readiness,

@@ -13,9 +13,12 @@ import {
   ListUsersRequestSchema,
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
+import { OPERATION_RETENTION } from "../../src/repository/documents.ts";
+import { MemoryDocuments } from "../../src/repository/memory/documents.ts";
+import { MemoryPresences } from "../../src/repository/memory/presences.ts";
 import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
-import type { UserRepository } from "../../src/repository/user-repository.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
+import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
@@ -183,13 +186,16 @@ async function repositoryOf(count: number): Promise<CountingRepository> {
   return repository;
 }
 
-function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> {
+function serviceOf(repository: MemoryUserRepository): ServiceImpl<typeof UserService> {
   const key = new Uint8Array(32);
+  const bus = new InProcessBus();
   return createUserService({
     repository,
     pageTokens: pageTokens(() => key),
     resumeTokens: resumeTokens(() => key),
-    bus: new InProcessBus(),
+    bus,
+    documents: new MemoryDocuments(repository, OPERATION_RETENTION),
+    presences: new PresenceKeeper(new MemoryPresences(), bus),
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
   });

@@ -1,0 +1,92 @@
+import type { Bus } from "../../bus/bus.ts";
+import type { CollaborativeEditResponse } from "../../gen/user/v1/collaborative_edit_pb.ts";
+import type { AppliedOperation, Documents, DocumentText } from "../../repository/documents.ts";
+import type { Cancellable } from "../../repository/scope.ts";
+import type { Log } from "../tail.ts";
+import { operationEvent } from "./edit-messages.ts";
+import type { UserChanges } from "./user-changes.ts";
+
+/** The topic of the bus on which operations of a document are published, and that of those who are at it. */
+export function topicOf(userId: string): string {
+  return `document:${userId}`;
+}
+
+/** The text as of now. Everybody hears of it if reading it has turned a change of the bio into an operation. */
+export async function readDocument(
+  documents: Documents,
+  bus: Bus,
+  userId: string,
+  scope: Cancellable,
+): Promise<DocumentText> {
+  const document = await documents.read(userId, scope);
+  if (document.caughtUp) bus.publish(topicOf(userId));
+  return document;
+}
+
+/** An operation, and the event that tells of it. */
+export interface OperationEvent {
+  readonly applied: AppliedOperation;
+  readonly message: CollaborativeEditResponse;
+}
+
+/** What a log of operations takes. */
+export interface DocumentLogParts {
+  readonly documents: Documents;
+  readonly bus: Bus;
+  readonly userChanges: UserChanges;
+}
+
+/**
+ * The operations of a document as a log of the events that tell of them. A change of the bio by other methods becomes an operation
+ * when the log is next read, which is soon where somebody follows it.
+ */
+export class DocumentLog implements Log<OperationEvent> {
+  readonly #userId: string;
+  readonly #parts: DocumentLogParts;
+  /** Whether the bio may be other than the text. */
+  #mayDiffer = false;
+
+  constructor(userId: string, parts: DocumentLogParts) {
+    this.#userId = userId;
+    this.#parts = parts;
+  }
+
+  latest(scope: Cancellable): Promise<number> {
+    return this.#parts.documents.latest(this.#userId, scope);
+  }
+
+  async list(page: { readonly after: number; readonly limit: number }, scope: Cancellable): Promise<OperationEvent[]> {
+    await this.#catchUp(scope);
+    const operations = await this.#parts.documents.list(this.#userId, page, scope);
+    return operations.map((applied) => ({ applied, message: operationEvent(applied) }));
+  }
+
+  positionOf({ applied }: OperationEvent): number {
+    return applied.revision;
+  }
+
+  follow(wake: () => void): () => void {
+    const { bus, userChanges } = this.#parts;
+    const unfollow = bus.follow(topicOf(this.#userId), wake);
+    const unwatch = userChanges.watch(this.#userId, () => {
+      this.#mayDiffer = true;
+      wake();
+    });
+    return () => {
+      unfollow();
+      unwatch();
+    };
+  }
+
+  async #catchUp(scope: Cancellable): Promise<void> {
+    if (!this.#mayDiffer) return;
+    this.#mayDiffer = false;
+    const { documents, bus } = this.#parts;
+    try {
+      await readDocument(documents, bus, this.#userId, scope);
+    } catch (error) {
+      this.#mayDiffer = true;
+      throw error;
+    }
+  }
+}
