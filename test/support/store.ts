@@ -1,5 +1,6 @@
 import { Client } from "pg";
 import { afterAll, onTestFinished } from "vitest";
+import type { Documents } from "../../src/repository/documents.ts";
 import { openStore, type Store } from "../../src/repository/postgres/store.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
@@ -8,6 +9,7 @@ import { createDatabase, type TestDatabase } from "./database.ts";
 export interface TestStore {
   readonly url: string;
   readonly users: UserRepository;
+  readonly documents: Documents;
 }
 
 /** A store that is lent to one test after the other. */
@@ -57,7 +59,7 @@ export function testStores(
       await lent.eraser.query(EMPTY);
       idle.push(lent);
     });
-    return { url: lent.database.url, users };
+    return { url: lent.database.url, users, documents: lent.store.documents };
   };
 }
 

@@ -86,18 +86,15 @@ export class MemoryDocuments implements Documents {
   }
 }
 
-interface KeptOperation extends AppliedOperation {
-  /** Milliseconds since the Unix epoch. */
-  readonly appliedAt: number;
-}
-
 class MemoryDocument implements KeptDocument {
   /** The revisions of the operations that are kept, by their ids. */
   readonly known = new Map<string, number>();
   readonly #retention: OperationRetention;
   #text: string;
   /** Without gaps. Those before #start are no longer kept, and go many at a time. */
-  #operations: KeptOperation[] = [];
+  #operations: AppliedOperation[] = [];
+  /** When each was applied, in milliseconds since the Unix epoch. */
+  #times: number[] = [];
   #start = 0;
   #offset = 1;
 
@@ -119,16 +116,17 @@ class MemoryDocument implements KeptDocument {
   }
 
   /** The operations after a revision, all of which are kept. */
-  after(revision: number, limit = Number.POSITIVE_INFINITY): KeptOperation[] {
+  after(revision: number, limit = Number.POSITIVE_INFINITY): AppliedOperation[] {
     const from = revision + 1 - this.#offset;
     return this.#operations.slice(from, from + limit);
   }
 
   /** Adds operations of this moment, which make the text this one. */
   add(operations: readonly AppliedOperation[], text: string): void {
-    const appliedAt = Date.now();
+    const now = Date.now();
     for (const operation of operations) {
-      this.#operations.push({ ...operation, appliedAt });
+      this.#operations.push(operation);
+      this.#times.push(now);
       if (operation.operationId !== "") this.known.set(operation.operationId, operation.revision);
     }
     this.#text = text;
@@ -142,12 +140,14 @@ class MemoryDocument implements KeptDocument {
     const surplus = this.#operations.length - maxCount;
     for (;;) {
       const first = this.#operations[this.#start];
-      if (first === undefined || (this.#start >= surplus && first.appliedAt >= oldest)) break;
+      const time = this.#times[this.#start] ?? 0;
+      if (first === undefined || (this.#start >= surplus && time >= oldest)) break;
       this.known.delete(first.operationId);
       this.#start++;
     }
     if (this.#start <= this.#operations.length / 2) return;
     this.#operations = this.#operations.slice(this.#start);
+    this.#times = this.#times.slice(this.#start);
     this.#offset += this.#start;
     this.#start = 0;
   }
