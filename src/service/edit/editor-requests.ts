@@ -99,7 +99,8 @@ export class EditorRequests {
   async #apply(operation: EditOperation, index: number): Promise<void> {
     this.#applying++;
     try {
-      this.#applied.push(await this.#actions.apply(operation));
+      const revision = await this.#actions.apply(operation);
+      this.#applied.push(revision);
     } catch (error) {
       this.#fail(error instanceof InvalidInputError ? error.in(`messages[${index}]`) : error);
     } finally {
