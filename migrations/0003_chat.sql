@@ -2,13 +2,12 @@
 
 -- The rooms in which something has been posted.
 CREATE TABLE chat_rooms (
-  name            text COLLATE "C" PRIMARY KEY,
-  -- The sequence of the last text. Whoever posts locks the row, so that sequences are in the order of the commits.
-  last_sequence   bigint NOT NULL,
-  expired_through bigint NOT NULL DEFAULT 0
+  name          text COLLATE "C" PRIMARY KEY,
+  last_sequence bigint NOT NULL
 );
 
-COMMENT ON COLUMN chat_rooms.expired_through IS 'The sequence up to which texts are no longer kept.';
+COMMENT ON COLUMN chat_rooms.last_sequence IS
+  'The sequence of the last text. Who posts locks the row, so that sequences are in the order of the commits.';
 
 CREATE TABLE chat_texts (
   room              text COLLATE "C" NOT NULL REFERENCES chat_rooms,

@@ -10,8 +10,9 @@ import type { Config, DatabaseConfig } from "./config.ts";
 import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
-import type { ChangeRetention } from "./repository/change-log.ts";
+import type { ChatRooms } from "./repository/chat-rooms.ts";
 import { type Documents, OPERATION_RETENTION } from "./repository/documents.ts";
+import { MemoryChatRooms } from "./repository/memory/chat-rooms.ts";
 import { MemoryDocuments } from "./repository/memory/documents.ts";
 import { MemoryPresences } from "./repository/memory/presences.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
@@ -20,6 +21,7 @@ import type { Presences } from "./repository/presences.ts";
 import type { UserRepository } from "./repository/user-repository.ts";
 import { announcing } from "./service/announced-users.ts";
 import { CHANGES_TOPIC } from "./service/change-feed.ts";
+import { Rooms } from "./service/chat/rooms.ts";
 import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
 import { PresenceKeeper } from "./service/presence-keeper.ts";
@@ -50,10 +52,7 @@ export interface Application {
 
 /** The application that this project is about. */
 export function userApplication(config: Config, logger: Logger): Application {
-  const storage =
-    config.database === undefined
-      ? inMemory(config.changeRetention)
-      : inPostgres(config.database, config.changeRetention, logger);
+  const storage = config.database === undefined ? inMemory(config) : inPostgres(config.database, config, logger);
   const { bus, sharedKey, readiness } = storage;
   const presences = new PresenceKeeper(storage.presences, bus);
   const users = announcing(storage.users, () => bus.publish(CHANGES_TOPIC));
@@ -67,6 +66,8 @@ export function userApplication(config: Config, logger: Logger): Application {
     bus,
     documents: storage.documents,
     presences,
+    rooms: new Rooms(storage.rooms, presences, bus),
+    authenticates: config.tokens !== undefined,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
   });
@@ -84,6 +85,7 @@ export function userApplication(config: Config, logger: Logger): Application {
 /** Where things are kept. */
 interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
+  readonly rooms: ChatRooms;
   readonly presences: Presences;
   readonly documents: Documents;
   /** Between the replicas that share the storage. */
@@ -92,11 +94,14 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly sharedKey: KeySource;
 }
 
-function inMemory(retention: ChangeRetention): Storage {
+function inMemory({ changeRetention, chatRetention }: Config): Storage {
   const key = randomBytes(32);
-  const users = new MemoryUserRepository(retention);
+  const users = new MemoryUserRepository(changeRetention);
+  const rooms = new MemoryChatRooms(chatRetention);
+  users.onDeleted((userId) => rooms.erase(userId));
   return {
     users,
+    rooms,
     presences: new MemoryPresences(),
     documents: new MemoryDocuments(users, OPERATION_RETENTION),
     bus: new InProcessBus(),
@@ -106,11 +111,11 @@ function inMemory(retention: ChangeRetention): Storage {
   };
 }
 
-function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger: Logger): Storage {
+function inPostgres(database: DatabaseConfig, config: Config, logger: Logger): Storage {
   const readiness = new Readiness(false);
   let reported = "";
   const store = openStore(
-    { ...database, retention },
+    { ...database, retention: config.changeRetention, chatRetention: config.chatRetention },
     {
       onFound() {
         reported = "";
@@ -131,6 +136,7 @@ function inPostgres(database: DatabaseConfig, retention: ChangeRetention, logger
   const bus = new PostgresBus(database.url);
   return {
     users: store.users,
+    rooms: store.rooms,
     presences: store.presences,
     documents: store.documents,
     bus,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { z } from "zod";
 import type { ChangeRetention } from "./repository/change-log.ts";
+import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
 
 /** How the process runs: checked and complete. */
@@ -16,6 +17,7 @@ export interface Config {
   /** Where the users are kept; undefined for memory. */
   readonly database: DatabaseConfig | undefined;
   readonly changeRetention: ChangeRetention;
+  readonly chatRetention: ChatRetention;
   readonly maxUsersPerCall: number;
   readonly logLevel: Values["LOG_LEVEL"] & string;
   /** Undefined: pretty on a terminal, json otherwise. */
@@ -179,6 +181,10 @@ function complete(values: Values, faults: Faults): Config {
     changeRetention: {
       maxCount: values.CHANGE_LOG_MAX_COUNT ?? 0,
       maxAgeMs: values.CHANGE_LOG_MAX_AGE ?? 0,
+    },
+    chatRetention: {
+      maxCount: values.CHAT_HISTORY_MAX_COUNT ?? 0,
+      maxAgeMs: values.CHAT_HISTORY_MAX_AGE ?? 0,
     },
     maxUsersPerCall: values.MAX_USERS_PER_CALL ?? 0,
     logLevel: values.LOG_LEVEL ?? "info",

@@ -13,6 +13,7 @@ import { Health } from "./gen/health/v1/health_pb.ts";
 import { Access } from "./gen/policy/v1/policy_pb.ts";
 import { CollaborativeEditResponseSchema } from "./gen/user/v1/collaborative_edit_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
+import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
 import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
@@ -28,12 +29,13 @@ import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
-import { writeWindow } from "./interceptors/write-window.ts";
+import { createWriteWindow } from "./interceptors/write-window.ts";
 
 /** Messages that are sent many times: encoded once. */
 const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
   UserSchema,
   WatchUsersResponseSchema,
+  ChatMessageSchema,
   CollaborativeEditResponseSchema,
 ]);
 
@@ -91,7 +93,7 @@ export async function startServer(
 
   const options: MountOptions = {
     storedTypes: STORED_TYPES,
-    isLive: (method) => policies(pathOf(method)).longestDeadlineMs === Number.POSITIVE_INFINITY,
+    isLive: (method) => isLive(policies(pathOf(method))),
     live,
   };
   const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
@@ -152,8 +154,13 @@ function interceptorsOf(
     // Inside validation, so that it counts the messages that the handler gets.
     completeStream,
     // Innermost: the handler writes ahead of everything.
-    writeWindow,
+    createWriteWindow((path) => isLive(policyOf(path))),
   ];
+}
+
+/** Whether the streams of a method live until someone ends them. */
+function isLive({ longestDeadlineMs }: CallPolicy): boolean {
+  return longestDeadlineMs === Number.POSITIVE_INFINITY;
 }
 
 /** Who everybody is if authentication is off. */

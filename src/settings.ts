@@ -83,6 +83,16 @@ export const SETTINGS = {
     ...duration(8760),
     fallback: "168h",
   },
+  CHAT_HISTORY_MAX_COUNT: {
+    about: "How many texts of a chat room are kept at most",
+    ...wholeNumber(1, 10_000_000),
+    fallback: "10000",
+  },
+  CHAT_HISTORY_MAX_AGE: {
+    about: "How long texts of chat rooms are kept",
+    ...duration(8760),
+    fallback: "168h",
+  },
   // The ids of more than 100 000 users would not fit into the 4 MiB that clients receive by default.
   MAX_USERS_PER_CALL: {
     about: "How many users one CreateUsers call may create",

@@ -157,6 +157,40 @@ export class OutcomeUnknownError extends Error {
   }
 }
 
+/** The caller speaks in a room that they have not joined. */
+export class NotInRoomError extends Error {
+  override readonly name = "NotInRoomError";
+  readonly room: string;
+
+  constructor(room: string) {
+    super("the room has not been joined");
+    this.room = room;
+  }
+}
+
+/** The caller joins a room that they have joined already. */
+export class AlreadyInRoomError extends Error {
+  override readonly name = "AlreadyInRoomError";
+  readonly room: string;
+
+  constructor(room: string) {
+    super("the room has been joined already");
+    this.room = room;
+  }
+}
+
+/** One call joins more rooms than it may be in. */
+export class TooManyRoomsError extends Error {
+  override readonly name = "TooManyRoomsError";
+  /** How many rooms one call may be in. */
+  readonly limit: number;
+
+  constructor(limit: number) {
+    super(`a call may be in ${limit} rooms at most`);
+    this.limit = limit;
+  }
+}
+
 /** Changes that were asked for are no longer kept. */
 export class ChangesExpiredError extends Error {
   override readonly name = "ChangesExpiredError";

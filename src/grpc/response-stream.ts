@@ -9,7 +9,7 @@ import { packMessages } from "./packed-messages.ts";
 
 /**
  * Bytes after which messages that are there together are written. A client that does not read costs 16 of these beside the
- * write window, because grpc-js's streams hold 16 writes.
+ * write window, because grpc-js's streams hold 16 writes; on a live stream, which may stay unread for days, it costs one.
  */
 const PACK_BYTES = 4 * 1024;
 
@@ -34,7 +34,7 @@ export async function sendResponses<T>(
   };
   live?.add(stream);
   try {
-    await pump(call, context, respond(), encode);
+    await pump(call, context, respond(), encode, live !== undefined);
     call.end(context.takeTrailers());
   } catch (error) {
     fail(call, context, error);
@@ -48,20 +48,32 @@ async function pump<T>(
   context: CallContext,
   responses: AsyncIterable<T>,
   encode: (response: T) => Buffer,
+  isLive: boolean,
 ): Promise<void> {
   let headersSent = false;
+  let onEnd = (): void => {};
+  if (isLive) context.signal.addEventListener("abort", () => onEnd(), { once: true });
   /** Writes a response, or several as one, and tells whether the client keeps up. */
-  const write = (bytes: Buffer): boolean => {
+  const write = (bytes: Buffer, onTaken?: () => void): boolean => {
     context.throwIfEnded();
     if (!headersSent) context.sendHeaders();
     headersSent = true;
-    return call.write(bytes);
+    return call.write(bytes, onTaken);
   };
+  /** Writes, and waits until the write window has taken it. */
+  const writeThrough = (bytes: Buffer): Promise<void> =>
+    new Promise((resolve) => {
+      onEnd = resolve;
+      write(bytes, resolve);
+    });
   const drained = () => once(call, "drain", { signal: context.signal });
 
   if (responses instanceof Batches) {
     for await (const batch of (responses as Batches<T>).batches) {
-      for (const messages of inPacks(batch, encode)) if (!write(packMessages(messages))) await drained();
+      for (const pack of packsOf(batch, encode)) {
+        if (isLive) await writeThrough(pack);
+        else if (!write(pack)) await drained();
+      }
     }
   } else {
     for await (const response of responses) if (!write(encode(response))) await drained();
@@ -70,8 +82,19 @@ async function pump<T>(
   if (!headersSent) context.sendHeaders();
 }
 
-/** The encoded responses of a batch, in groups large enough to be worth a write. */
-function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Generator<Buffer[]> {
+/** Packs of batches that are frozen, because they go to many clients. */
+const sharedPacks = new WeakMap<readonly unknown[], readonly Buffer[]>();
+
+/** A batch as it is written. */
+function packsOf<T>(batch: readonly T[], encode: (response: T) => Buffer): Iterable<Buffer> {
+  if (!Object.isFrozen(batch)) return inPacks(batch, encode);
+  const packs = sharedPacks.get(batch) ?? [...inPacks(batch, encode)];
+  sharedPacks.set(batch, packs);
+  return packs;
+}
+
+/** The encoded responses of a batch, packed in groups large enough to be worth a write. */
+function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Generator<Buffer> {
   let pack: Buffer[] = [];
   let bytes = 0;
   for (const response of batch) {
@@ -79,11 +102,11 @@ function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Gene
     pack.push(message);
     bytes += message.length;
     if (bytes < PACK_BYTES) continue;
-    yield pack;
+    yield packMessages(pack);
     pack = [];
     bytes = 0;
   }
-  if (pack.length > 0) yield pack;
+  if (pack.length > 0) yield packMessages(pack);
 }
 
 function fail(call: ResponseStream, context: CallContext, error: unknown): void {

@@ -3,10 +3,12 @@ import { type Any, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, type ServerInterceptingCallInterface, type StatusObject, status } from "@grpc/grpc-js";
 import { STATUS_DETAILS } from "../contract/headers.ts";
 import {
+  AlreadyInRoomError,
   CallerSuspendedError,
   ChangesExpiredError,
   EtagMismatchError,
   InvalidInputError,
+  NotInRoomError,
   OperationsExpiredError,
   OutcomeUnknownError,
   PermissionDeniedError,
@@ -15,6 +17,7 @@ import {
   RevisionUnknownError,
   StoreUnavailableError,
   TakenError,
+  TooManyRoomsError,
   TooManyUsersError,
   UserNotFoundError,
   UsersTooLargeError,
@@ -136,6 +139,24 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "OUTCOME_UNKNOWN",
     message,
     cause,
+  })),
+  when(NotInRoomError, ({ room, message }) => ({
+    code: status.FAILED_PRECONDITION,
+    reason: "NOT_IN_ROOM",
+    message,
+    facts: { room },
+  })),
+  when(AlreadyInRoomError, ({ room, message }) => ({
+    code: status.FAILED_PRECONDITION,
+    reason: "ALREADY_IN_ROOM",
+    message,
+    facts: { room },
+  })),
+  when(TooManyRoomsError, ({ limit, message }) => ({
+    code: status.FAILED_PRECONDITION,
+    reason: "TOO_MANY_ROOMS",
+    message,
+    facts: { limit: String(limit) },
   })),
   when(ChangesExpiredError, ({ message }) => ({ code: status.OUT_OF_RANGE, reason: "CHANGES_EXPIRED", message })),
   when(RevisionUnknownError, ({ message }) => ({ code: status.OUT_OF_RANGE, reason: "REVISION_UNKNOWN", message })),

@@ -24,6 +24,8 @@ export interface Stay {
 export interface PresenceView {
   /** As far as it is known. In the order of the sessions. */
   readonly present: readonly Presence[];
+  /** Resolves when it is known who was there at the beginning. */
+  readonly loaded: Promise<void>;
   close(): void;
 }
 
@@ -76,6 +78,7 @@ export class PresenceKeeper {
     const { bells } = watched.add(bell);
     const at = watched;
     return {
+      loaded: at.loaded,
       get present() {
         return at.present;
       },
@@ -141,6 +144,7 @@ export class PresenceKeeper {
 /** A topic whose presences are read once for all who watch them. */
 class WatchedTopic {
   readonly bells = new Set<Bell>();
+  readonly loaded: Promise<void>;
   present: readonly Presence[] = [];
   readonly #topic: string;
   readonly #presences: Presences;
@@ -152,7 +156,7 @@ class WatchedTopic {
     this.#topic = topic;
     this.#presences = presences;
     this.#unfollow = bus.follow(busTopic(topic), () => void this.#read());
-    void this.#read();
+    this.loaded = this.#read();
   }
 
   add(bell: Bell): this {

@@ -1,6 +1,6 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { UserService } from "../gen/user/v1/user_service_pb.ts";
-import { chat } from "./chat.ts";
+import { type ChatParts, createChat } from "./chat/chat.ts";
 import { type CollaborativeEditParts, createCollaborativeEdit } from "./edit/collaborative-edit.ts";
 import { createUserReads, type UserReadParts } from "./user-reads.ts";
 import { createUserWrites, type UserWriteParts } from "./user-writes.ts";
@@ -8,14 +8,14 @@ import { createWatchUsers, type WatchUsersParts } from "./watch-users.ts";
 
 /** Makes the RPCs of user.v1.UserService; the contract says what each of them promises. */
 export function createUserService(
-  parts: UserReadParts & UserWriteParts & WatchUsersParts & CollaborativeEditParts,
+  parts: UserReadParts & UserWriteParts & WatchUsersParts & ChatParts & CollaborativeEditParts,
 ): ServiceImpl<typeof UserService> {
   return {
     ...createUserReads(parts),
     ...createUserWrites(parts),
     ...createWatchUsers(parts),
     ...createCollaborativeEdit(parts),
-    chat,
+    ...createChat(parts),
     uploadUserData: notServed,
   };
 }

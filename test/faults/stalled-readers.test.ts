@@ -14,9 +14,11 @@ import {
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import { OPERATION_RETENTION } from "../../src/repository/documents.ts";
+import { MemoryChatRooms } from "../../src/repository/memory/chat-rooms.ts";
 import { MemoryDocuments } from "../../src/repository/memory/documents.ts";
 import { MemoryPresences } from "../../src/repository/memory/presences.ts";
 import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
+import { Rooms } from "../../src/service/chat/rooms.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
@@ -189,13 +191,16 @@ async function repositoryOf(count: number): Promise<CountingRepository> {
 function serviceOf(repository: MemoryUserRepository): ServiceImpl<typeof UserService> {
   const key = new Uint8Array(32);
   const bus = new InProcessBus();
+  const presences = new PresenceKeeper(new MemoryPresences(), bus);
   return createUserService({
     repository,
     pageTokens: pageTokens(() => key),
     resumeTokens: resumeTokens(() => key),
     bus,
     documents: new MemoryDocuments(repository, OPERATION_RETENTION),
-    presences: new PresenceKeeper(new MemoryPresences(), bus),
+    presences,
+    rooms: new Rooms(new MemoryChatRooms(RETENTION), presences, bus),
+    authenticates: false,
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
   });

@@ -135,8 +135,11 @@ describe.each([
       "google/protobuf/field_mask.proto",
       "google/protobuf/timestamp.proto",
       "policy/v1/policy.proto",
+      "user/v1/collaborative_edit.proto",
+      "user/v1/upload.proto",
       "user/v1/user_service.proto",
       "user/v1/user.proto",
+      "user/v1/watch.proto",
     ]);
     for (const { dependency } of files) expect(names).toEqual(expect.arrayContaining(dependency));
   });

@@ -34,7 +34,10 @@ const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
 export async function openFound(url: string, open = openStore): Promise<Store> {
   const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
   const retention = { maxCount: 1_000_000, maxAgeMs: 3_600_000 };
-  const store = open({ url, poolSize: 10, retention }, { onFound, onLost, onUpkeepFailed: onLost });
+  const store = open(
+    { url, poolSize: 10, retention, chatRetention: retention },
+    { onFound, onLost, onUpkeepFailed: onLost },
+  );
   await found;
   return store;
 }

@@ -34,7 +34,7 @@ export class MemoryUserRepository implements UserRepository {
     return this.#byId.get(id);
   }
 
-  /** Calls `listener` in the instant in which a user is deleted, for what is kept of them elsewhere. */
+  /** Calls `listener` in the instant in which a user is deleted, so that others let go of what they know of them. */
   onDeleted(listener: (id: string) => void): void {
     this.#deletionListeners.push(listener);
   }

@@ -1,8 +1,10 @@
 import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { ChangeRetention } from "../change-log.ts";
+import type { ChatRetention, ChatRooms } from "../chat-rooms.ts";
 import type { Documents } from "../documents.ts";
 import type { Presences } from "../presences.ts";
 import type { UserRepository } from "../user-repository.ts";
+import { PostgresChatRooms } from "./chat-rooms.ts";
 import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
 import { PostgresDocuments } from "./documents.ts";
@@ -18,6 +20,7 @@ const LONGEST_UPKEEP_MS = 50_000;
 /** How a store is opened. */
 export interface StoreOptions extends DatabaseOptions {
   readonly retention: ChangeRetention;
+  readonly chatRetention: ChatRetention;
 }
 
 /** Is told what becomes of the store. */
@@ -29,6 +32,7 @@ export interface StoreObserver extends DatabaseObserver {
 /** What is kept in a PostgreSQL database, with what this process does to keep it in order. */
 export interface Store {
   readonly users: UserRepository;
+  readonly rooms: ChatRooms;
   readonly presences: Presences;
   readonly documents: Documents;
   /**
@@ -41,14 +45,18 @@ export interface Store {
 }
 
 /** Opens a store. The database need not be there yet: its tables are brought up to date as soon as it is found. */
-export function openStore({ retention, ...options }: StoreOptions, observer: StoreObserver): Store {
+export function openStore({ retention, chatRetention, ...options }: StoreOptions, observer: StoreObserver): Store {
   const database = new Database(options);
   let key: Uint8Array | undefined;
   const closing = new AbortController();
   const upkeep = setInterval(() => {
     // Less than the time to the next, so that there is never more than one.
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(LONGEST_UPKEEP_MS)]);
-    cleanUp(database, retention, { signal, timeoutMs: () => LONGEST_UPKEEP_MS }).catch((error: unknown) => {
+    cleanUp(
+      database,
+      { changes: retention, texts: chatRetention },
+      { signal, timeoutMs: () => LONGEST_UPKEEP_MS },
+    ).catch((error: unknown) => {
       if (!(error instanceof StoreUnavailableError || closing.signal.aborted)) observer.onUpkeepFailed(error);
     });
   }, UPKEEP_INTERVAL_MS).unref();
@@ -60,6 +68,7 @@ export function openStore({ retention, ...options }: StoreOptions, observer: Sto
   database.open(prepare, observer);
   return {
     users: new PostgresUserRepository(database),
+    rooms: new PostgresChatRooms(database),
     presences: new PostgresPresences(database),
     documents: new PostgresDocuments(database),
     sharedKey() {

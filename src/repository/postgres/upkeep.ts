@@ -1,4 +1,5 @@
 import type { ChangeRetention } from "../change-log.ts";
+import type { ChatRetention } from "../chat-rooms.ts";
 import { OPERATION_RETENTION } from "../documents.ts";
 import type { Cancellable } from "../scope.ts";
 import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
@@ -38,6 +39,18 @@ const FORGET_REQUESTS: Statement = {
     ) RETURNING key`,
 };
 
+/** The oldest texts of each room, as far as they are too many or too old. */
+const FORGET_TEXTS: Statement = {
+  name: "forget_chat_texts",
+  text: `DELETE FROM chat_texts WHERE (room, sequence) IN (
+      (SELECT room, sequence FROM chat_rooms CROSS JOIN LATERAL (
+        SELECT room, sequence FROM chat_texts WHERE room = name AND sequence <= last_sequence - $1 ORDER BY sequence
+      ) AS surplus LIMIT ${SLICE})
+      UNION ALL
+      (SELECT room, sequence FROM chat_texts WHERE posted_at < clock_timestamp() - $2 * interval '1 ms' LIMIT ${SLICE})
+      LIMIT ${SLICE}
+    ) RETURNING sequence`,
+};
 const FORGET_PRESENCES: Statement = {
   name: "forget_presences",
   text: `DELETE FROM presences WHERE session IN (
@@ -45,11 +58,22 @@ const FORGET_PRESENCES: Statement = {
     ) RETURNING session`,
 };
 
-/** Forgets what is no longer kept: changes, requests that have expired, presences of processes that have died, and operations. Any number of replicas may do it at once. */
-export async function cleanUp(database: Database, retention: ChangeRetention, scope: Cancellable): Promise<void> {
-  await repeat(database, FORGET_CHANGES, [retention.maxCount, retention.maxAgeMs], scope);
+/** What is kept. */
+export interface UpkeepRetention {
+  readonly changes: ChangeRetention;
+  readonly texts: ChatRetention;
+}
+
+/** Forgets what is no longer kept: changes, requests that have expired, texts of rooms, operations of documents, and presences of processes that have died. Any number of replicas may do it at once. */
+export async function cleanUp(
+  database: Database,
+  { changes, texts }: UpkeepRetention,
+  scope: Cancellable,
+): Promise<void> {
+  await repeat(database, FORGET_CHANGES, [changes.maxCount, changes.maxAgeMs], scope);
   // A whole lifetime after they have expired, so that it does not matter what the clocks of the replicas say.
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
+  await repeat(database, FORGET_TEXTS, [texts.maxCount, texts.maxAgeMs], scope);
   await repeat(database, FORGET_PRESENCES, [], scope);
   await forgetOperations(database, OPERATION_RETENTION, scope);
 }

@@ -13,12 +13,12 @@ import { Bell } from "../bell.ts";
 import { callerOf } from "../permission.ts";
 import type { PresenceKeeper } from "../presence-keeper.ts";
 import { Tails } from "../tail.ts";
-import { DocumentLog, type OperationEvent, readDocument, topicOf } from "./document-log.ts";
+import { DocumentEdits } from "./document-edits.ts";
+import { DocumentLog, readDocument, topicOf } from "./document-log.ts";
 import { DocumentReader } from "./document-reader.ts";
 import { NOWHERE, toDetail, toOperation } from "./edit-messages.ts";
 import { EditorRequests, readOpen } from "./editor-requests.ts";
 import { OtherEditors } from "./other-editors.ts";
-import { Submitters } from "./submitters.ts";
 import { UserChanges } from "./user-changes.ts";
 
 /** What editing together takes. */
@@ -34,10 +34,10 @@ export function createCollaborativeEdit(
   parts: CollaborativeEditParts,
 ): Pick<ServiceImpl<typeof UserService>, "collaborativeEdit"> {
   const { repository, documents, presences, bus } = parts;
-  const submitters = new Submitters(documents, bus);
+  const edits = new DocumentEdits(documents, bus);
   const userChanges = new UserChanges(repository.changes, bus);
   const logParts = { documents, bus, userChanges };
-  const tails = new Tails<OperationEvent>((userId) => new DocumentLog(userId, logParts));
+  const tails = new Tails<CollaborativeEditResponse>((userId) => new DocumentLog(userId, logParts));
 
   function collaborativeEdit(
     requests: AsyncIterable<CollaborativeEditRequest>,
@@ -49,11 +49,11 @@ export function createCollaborativeEdit(
   async function* edit(
     requests: AsyncIterator<CollaborativeEditRequest>,
     context: HandlerContext,
-  ): AsyncGenerator<CollaborativeEditResponse[]> {
+  ): AsyncGenerator<readonly CollaborativeEditResponse[]> {
     const { userId, afterRevision } = await readOpen(requests);
     const bell = new Bell();
     const reader = new DocumentReader({
-      read: (scope) => readDocument(documents, bus, userId, scope),
+      read: (scope) => tails.inTurn(() => readDocument(documents, bus, userId, scope)),
       open: (revision) => tails.open(userId, revision, bell),
     });
     try {
@@ -73,22 +73,24 @@ export function createCollaborativeEdit(
     reader: DocumentReader,
     bell: Bell,
     context: HandlerContext,
-  ): AsyncGenerator<CollaborativeEditResponse[]> {
+  ): AsyncGenerator<readonly CollaborativeEditResponse[]> {
     const caller = callerOf(context).id;
     const stay = presences.enter(topicOf(userId), caller, NOWHERE);
     const view = presences.watch(topicOf(userId), bell);
     const others = new OtherEditors(view, stay.session);
     const actions = {
-      apply: (operation: EditOperation) => submitters.submit(userId, toSubmission(operation, caller)),
+      apply: (operation: EditOperation) => edits.apply(userId, toSubmission(operation, caller)),
       move: (cursor: Parameters<typeof toDetail>[0]) => stay.update(toDetail(cursor)),
     };
     const own = new EditorRequests(requests, actions, bell);
     try {
       for (;;) {
-        const news = [...(await reader.take(context)), ...others.news()];
-        if (news.length > 0) yield news;
+        const operations = await reader.take(context);
+        if (operations.length > 0) yield operations;
+        const moves = others.news();
+        if (moves.length > 0) yield moves;
         if (own.cameBack(reader.revision)) return;
-        if (news.length === 0) await bell.wait(context.signal);
+        if (operations.length + moves.length === 0) await bell.wait(context.signal);
       }
     } finally {
       own.close();

@@ -1,6 +1,6 @@
 import type { Bus } from "../../bus/bus.ts";
 import type { CollaborativeEditResponse } from "../../gen/user/v1/collaborative_edit_pb.ts";
-import type { AppliedOperation, Documents, DocumentText } from "../../repository/documents.ts";
+import type { Documents, DocumentText } from "../../repository/documents.ts";
 import type { Cancellable } from "../../repository/scope.ts";
 import type { Log } from "../tail.ts";
 import { operationEvent } from "./edit-messages.ts";
@@ -23,12 +23,6 @@ export async function readDocument(
   return document;
 }
 
-/** An operation, and the event that tells of it. */
-export interface OperationEvent {
-  readonly applied: AppliedOperation;
-  readonly message: CollaborativeEditResponse;
-}
-
 /** What a log of operations takes. */
 export interface DocumentLogParts {
   readonly documents: Documents;
@@ -40,7 +34,7 @@ export interface DocumentLogParts {
  * The operations of a document as a log of the events that tell of them. A change of the bio by other methods becomes an operation
  * when the log is next read, which is soon where somebody follows it.
  */
-export class DocumentLog implements Log<OperationEvent> {
+export class DocumentLog implements Log<CollaborativeEditResponse> {
   readonly #userId: string;
   readonly #parts: DocumentLogParts;
   /** Whether the bio may be other than the text. */
@@ -55,14 +49,16 @@ export class DocumentLog implements Log<OperationEvent> {
     return this.#parts.documents.latest(this.#userId, scope);
   }
 
-  async list(page: { readonly after: number; readonly limit: number }, scope: Cancellable): Promise<OperationEvent[]> {
+  async list(
+    page: { readonly after: number; readonly limit: number },
+    scope: Cancellable,
+  ): Promise<CollaborativeEditResponse[]> {
     await this.#catchUp(scope);
-    const operations = await this.#parts.documents.list(this.#userId, page, scope);
-    return operations.map((applied) => ({ applied, message: operationEvent(applied) }));
+    return (await this.#parts.documents.list(this.#userId, page, scope)).map(operationEvent);
   }
 
-  positionOf({ applied }: OperationEvent): number {
-    return applied.revision;
+  positionOf({ event }: CollaborativeEditResponse): number {
+    return event.case === "operation" ? Number(event.value.revision) : 0;
   }
 
   follow(wake: () => void): () => void {

@@ -3,23 +3,19 @@ import type { CollaborativeEditResponse } from "../../gen/user/v1/collaborative_
 import type { DocumentText } from "../../repository/documents.ts";
 import type { Cancellable } from "../../repository/scope.ts";
 import type { Cursor } from "../tail.ts";
-import type { OperationEvent } from "./document-log.ts";
 import { snapshotEvent } from "./edit-messages.ts";
-
-/** So many operations are on their way to one editor at a time: what an editor who does not read keeps in memory. */
-const BATCH = 32;
 
 /** How a document is read. */
 export interface DocumentSource {
   read(scope: Cancellable): Promise<DocumentText>;
   /** Opens a cursor after a revision. */
-  open(revision: number): Cursor<OperationEvent>;
+  open(revision: number): Cursor<CollaborativeEditResponse>;
 }
 
 /** What one editor is told of a document: operations in their order, and the whole text where it cannot be told in these. */
 export class DocumentReader {
   readonly #source: DocumentSource;
-  #cursor: Cursor<OperationEvent> | undefined;
+  #cursor: Cursor<CollaborativeEditResponse> | undefined;
 
   /** Begins with the whole text. */
   constructor(source: DocumentSource) {
@@ -42,11 +38,11 @@ export class DocumentReader {
     this.#cursor = this.#source.open(afterRevision);
   }
 
-  /** What comes next; nothing if there is nothing yet. */
-  async take(scope: Cancellable): Promise<CollaborativeEditResponse[]> {
+  /** What comes next; nothing if there is nothing yet. What is told to many is the same array. */
+  async take(scope: Cancellable): Promise<readonly CollaborativeEditResponse[]> {
     if (this.#cursor === undefined) return this.#snapshot(scope);
     try {
-      return (await this.#cursor.take(BATCH, scope)).map(({ message }) => message);
+      return await this.#cursor.take(scope);
     } catch (error) {
       if (error instanceof OperationsExpiredError) return this.#snapshot(scope);
       throw error;

@@ -5,12 +5,17 @@ import { ChangesExpiredError } from "../../../src/domain/errors.ts";
 import type { ChangeRetention } from "../../../src/repository/change-log.ts";
 import { Database } from "../../../src/repository/postgres/database.ts";
 import { openStore } from "../../../src/repository/postgres/store.ts";
-import { cleanUp } from "../../../src/repository/postgres/upkeep.ts";
+import { cleanUp, type UpkeepRetention } from "../../../src/repository/postgres/upkeep.ts";
 import type { UserRepository } from "../../../src/repository/user-repository.ts";
 import { freshDatabase, query } from "../../support/database.ts";
 import { Random } from "../../support/random.ts";
 import { testStores } from "../../support/store.ts";
 import { changed, createOne, draft, drafts, errorOf, RETENTION, SCOPE } from "../suite/drafts.ts";
+
+/** What is kept, with these limits on changes. */
+function keeping(changes: Partial<ChangeRetention>): UpkeepRetention {
+  return { changes: { ...RETENTION, ...changes }, texts: RETENTION };
+}
 
 /** So many rows go at a time. */
 const SLICE = 5000;
@@ -36,7 +41,7 @@ async function storeWith(changes: number) {
     `INSERT INTO changes (revision, user_id, kind, changed_at)
     SELECT nextval('changes_revision_seq'), 'somebody', 'updated', now() FROM generate_series(1, ${changes})`,
   );
-  const clean = (retention: Partial<ChangeRetention>) => cleanUp(database, { ...RETENTION, ...retention }, SCOPE);
+  const clean = (retention: Partial<ChangeRetention>) => cleanUp(database, keeping(retention), SCOPE);
   return { url, users, clean };
 }
 
@@ -154,7 +159,7 @@ describe("cleanUp, while others use the log", () => {
     const { url, users, clean } = await storeWith(4 * SLICE);
     const replicas = await Promise.all([openDatabase(url), openDatabase(url), openDatabase(url)]);
     const retention = { ...RETENTION, maxCount: 7 };
-    await Promise.all([...replicas, ...replicas].map((database) => cleanUp(database, retention, SCOPE)));
+    await Promise.all([...replicas, ...replicas].map((database) => cleanUp(database, keeping(retention), SCOPE)));
     // Each leaves it to another who is at work, so that all may end before all is done.
     await clean(retention);
     await expectKeptFrom(4 * SLICE - 6, 4 * SLICE, users);
@@ -205,7 +210,7 @@ describe("cleanUp, while others use the log", () => {
     });
     const forget = async () => {
       while (writing) {
-        await Promise.all([clean({ maxCount: 5 }), cleanUp(database, { ...RETENTION, maxCount: 5 }, SCOPE)]);
+        await Promise.all([clean({ maxCount: 5 }), cleanUp(database, keeping({ maxCount: 5 }), SCOPE)]);
       }
     };
     const follow = async () => {
@@ -256,7 +261,7 @@ describe("cleanUp, when requests have expired", () => {
       `INSERT INTO creation_requests (key, fingerprint, user_id, expires_at)
       SELECT sha256(n::text::bytea), '', 'somebody', now() - interval '25 hours' FROM generate_series(1, ${2 * SLICE}) AS n`,
     );
-    await Promise.all([clean({}), cleanUp(database, RETENTION, SCOPE)]);
+    await Promise.all([clean({}), cleanUp(database, keeping({}), SCOPE)]);
     await clean({});
     expect(await query(url, "SELECT FROM creation_requests")).toEqual([]);
   });
@@ -271,7 +276,10 @@ describe("a store", () => {
     const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
     const { promise: failed, resolve: onUpkeepFailed } = Promise.withResolvers<unknown>();
     const retention = { ...RETENTION, maxCount };
-    const store = openStore({ url, poolSize: 4, retention }, { onFound, onLost, onUpkeepFailed });
+    const store = openStore(
+      { url, poolSize: 4, retention, chatRetention: RETENTION },
+      { onFound, onLost, onUpkeepFailed },
+    );
     let closed: Promise<void> | undefined;
     const close = () => (closed ??= store.close());
     onTestFinished(close);

@@ -1,0 +1,182 @@
+import { AlreadyInRoomError, InvalidInputError, NotInRoomError, TooManyRoomsError } from "../../domain/errors.ts";
+import { type ChatMessage, ChatMessageType } from "../../gen/user/v1/user_service_pb.ts";
+import type { Cancellable } from "../../repository/scope.ts";
+import { Bell } from "../bell.ts";
+import { echoOf } from "./echo.ts";
+import { Membership } from "./membership.ts";
+import type { Rooms } from "./rooms.ts";
+
+const MAX_ROOMS = 16;
+const MAX_TEXT_BYTES = 8192;
+/** So many texts of a call may be on their way into rooms, and so many answers on their way out, before no more is read of it. */
+const MAX_POSTING = 64;
+const MAX_ANSWERS = 64;
+
+/** Says who writes a message to a room; `otherwise` is who joined it. */
+export type AuthorOf = (message: ChatMessage, otherwise?: string) => string;
+
+/**
+ * A call that talks in rooms: what its client says is heard while what happens in the rooms is told. Nothing is kept for a client that
+ * does not read, but the place up to which it has read.
+ */
+export class Conversation {
+  readonly #rooms: Rooms;
+  readonly #authorOf: AuthorOf;
+  readonly #scope: Cancellable;
+  readonly #bell = new Bell();
+  readonly #memberships = new Map<string, Membership>();
+  readonly #answers: ChatMessage[] = [];
+  readonly #answersTaken = new Bell();
+  readonly #posting = new Set<Promise<void>>();
+  #messages: number;
+  #heardAll = false;
+  /** Whether the call has ended. */
+  #over = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  /** `heard` is the number of messages that the call has heard before. */
+  constructor(rooms: Rooms, authorOf: AuthorOf, scope: Cancellable, heard: number) {
+    this.#rooms = rooms;
+    this.#authorOf = authorOf;
+    this.#scope = scope;
+    this.#messages = heard;
+  }
+
+  /** Hears a message and those after it, and tells what there is to tell, until after the half-close all that is owed is told. */
+  async *hold(first: ChatMessage, others: AsyncIterator<ChatMessage>): AsyncGenerator<ChatMessage> {
+    void this.#listen(first, others);
+    try {
+      for (;;) {
+        const told = yield* this.#tell();
+        if (told) continue;
+        if (this.#failure !== undefined) throw this.#failure.error;
+        if (this.#heardAll && this.#memberships.size === 0) return;
+        await this.#bell.wait(this.#scope.signal);
+      }
+    } finally {
+      this.#over = true;
+      for (const membership of this.#memberships.values()) membership.close();
+    }
+  }
+
+  /** Tells what there is now. Returns whether there was something. */
+  async *#tell(): AsyncGenerator<ChatMessage, boolean> {
+    let told = false;
+    const answers = this.#answers.splice(0);
+    if (answers.length > 0) {
+      this.#answersTaken.ring();
+      yield* answers;
+      told = true;
+    }
+    for (const membership of [...this.#memberships.values()]) {
+      const due = await membership.due(this.#scope);
+      yield* due;
+      told ||= due.length > 0;
+      if (!membership.isOver) continue;
+      this.#memberships.delete(membership.room);
+      membership.close();
+      yield* membership.lastWords;
+      told = true;
+    }
+    return told;
+  }
+
+  async #listen(first: ChatMessage, others: AsyncIterator<ChatMessage>): Promise<void> {
+    try {
+      await this.#hear(first);
+      for (let next = await others.next(); !next.done; next = await others.next()) await this.#hear(next.value);
+      this.#heardAll = true;
+      await this.#end([...this.#memberships.values()], false);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#bell.ring();
+  }
+
+  async #hear(message: ChatMessage): Promise<void> {
+    const index = this.#messages++;
+    if (message.room === "") return this.#answer(message);
+    switch (message.type) {
+      case ChatMessageType.UNSPECIFIED:
+      case ChatMessageType.TEXT:
+        return this.#post(message, index);
+      case ChatMessageType.JOIN:
+        return this.#join(message);
+      case ChatMessageType.LEAVE:
+        return this.#leave(message.room);
+      default:
+        throw invalid(index, "type", "TYPE_NOT_ALLOWED", "must not be one that only the server sends");
+    }
+  }
+
+  async #answer(message: ChatMessage): Promise<void> {
+    this.#answers.push(echoOf(message));
+    this.#bell.ring();
+    while (this.#answers.length >= MAX_ANSWERS) await this.#answersTaken.wait(this.#scope.signal);
+  }
+
+  async #join(message: ChatMessage): Promise<void> {
+    const { room } = message;
+    if (this.#memberships.has(room)) throw new AlreadyInRoomError(room);
+    if (this.#memberships.size === MAX_ROOMS) throw new TooManyRoomsError(MAX_ROOMS);
+    const latest = await this.#rooms.latest(room, this.#scope);
+    if (this.#over) return;
+    const joining = { room, userId: this.#authorOf(message), after: Number(message.afterSequence) };
+    this.#memberships.set(room, new Membership(this.#rooms, joining, latest, this.#bell));
+    this.#bell.ring();
+  }
+
+  /** Resolves when the client has been told all, so that it can join again. */
+  async #leave(room: string): Promise<void> {
+    const membership = this.#membershipIn(room);
+    await this.#end([membership], true);
+    await membership.closed;
+  }
+
+  async #post(message: ChatMessage, index: number): Promise<void> {
+    const { userId } = this.#membershipIn(message.room);
+    requireText(message.message, index);
+    const text = {
+      userId: this.#authorOf(message, userId),
+      text: message.message,
+      clientMessageId: message.clientMessageId,
+    };
+    const posting = this.#rooms.post(message.room, text).then(
+      () => {},
+      (error: unknown) => {
+        this.#failure ??= { error };
+        this.#bell.ring();
+      },
+    );
+    this.#posting.add(posting);
+    void posting.then(() => this.#posting.delete(posting));
+    if (this.#posting.size >= MAX_POSTING) await Promise.race(this.#posting);
+  }
+
+  /** Has memberships end when all has been delivered that is posted by now, what this call has posted included. */
+  async #end(memberships: readonly Membership[], farewell: boolean): Promise<void> {
+    await Promise.all(this.#posting);
+    await Promise.all(
+      memberships.map(async (membership) =>
+        membership.endAfter(await this.#rooms.latest(membership.room, this.#scope), farewell),
+      ),
+    );
+  }
+
+  #membershipIn(room: string): Membership {
+    const membership = this.#memberships.get(room);
+    if (membership === undefined) throw new NotInRoomError(room);
+    return membership;
+  }
+}
+
+function requireText(text: string, index: number): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes === 0 || bytes > MAX_TEXT_BYTES)
+    throw invalid(index, "message", "TEXT_LENGTH", `must have 1 to ${MAX_TEXT_BYTES} bytes in a room`);
+  if (text.includes("\0")) throw invalid(index, "message", "TEXT_CHARACTER", "must not contain U+0000 in a room");
+}
+
+function invalid(index: number, field: string, reason: string, description: string): InvalidInputError {
+  return new InvalidInputError([{ field: `messages[${index}].${field}`, reason, description }]);
+}

@@ -1,0 +1,55 @@
+/** Writes several items at once, and returns the results in their order. */
+export type WriteAll<T, R> = (key: string, items: readonly T[]) => Promise<readonly R[]>;
+
+/** So many items go into one write. */
+const MAX_ITEMS = 200;
+
+interface Waiting<T, R> {
+  readonly item: T;
+  resolve(result: R): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Writes the items of many callers with few transactions: what is handed in for a key while a write is under way goes together into
+ * the next one (group commit). Of one key, items are written in the order in which they were handed in.
+ */
+export class JointWrites<T, R> {
+  readonly #writeAll: WriteAll<T, R>;
+  readonly #queues = new Map<string, Waiting<T, R>[]>();
+
+  constructor(writeAll: WriteAll<T, R>) {
+    this.#writeAll = writeAll;
+  }
+
+  /** Writes an item. Fails as the write does that it is part of. */
+  write(key: string, item: T): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const queue = this.#queues.get(key);
+      if (queue !== undefined) {
+        queue.push({ item, resolve, reject });
+        return;
+      }
+      this.#queues.set(key, [{ item, resolve, reject }]);
+      // With all that is handed in in this turn of the event loop.
+      setImmediate(() => void this.#work(key));
+    });
+  }
+
+  async #work(key: string): Promise<void> {
+    const queue = this.#queues.get(key) ?? [];
+    while (queue.length > 0) {
+      const batch = queue.splice(0, MAX_ITEMS);
+      try {
+        const results = await this.#writeAll(
+          key,
+          batch.map(({ item }) => item),
+        );
+        for (const [index, { resolve }] of batch.entries()) resolve(results[index] as R);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#queues.delete(key);
+  }
+}
