@@ -16,11 +16,26 @@ import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { draft, RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import type { EditCall, EditRequest } from "./editor.ts";
 
+/** A bus that counts who follows something. */
+class CountingBus extends InProcessBus {
+  following = 0;
+
+  override follow(topic: string, wake: () => void): () => void {
+    this.following++;
+    const unfollow = super.follow(topic, wake);
+    return () => {
+      this.following--;
+      unfollow();
+    };
+  }
+}
+
 /** The RPC over repositories in memory, without a server around it. */
 export interface Editing {
   readonly users: UserRepository;
   readonly documents: MemoryDocuments;
   readonly keeper: PresenceKeeper;
+  readonly bus: CountingBus;
   readonly presences: MemoryPresences;
   /** Makes calls as somebody. */
   callAs(userId: string): EditCall;
@@ -28,7 +43,7 @@ export interface Editing {
 }
 
 export function createEditing(retention: OperationRetention = OPERATION_RETENTION): Editing {
-  const bus = new InProcessBus();
+  const bus = new CountingBus();
   const repository = new MemoryUserRepository(RETENTION);
   const users = announcing(repository, () => bus.publish(CHANGES_TOPIC));
   const documents = new MemoryDocuments(repository, retention);
@@ -40,6 +55,7 @@ export function createEditing(retention: OperationRetention = OPERATION_RETENTIO
     users,
     documents,
     keeper,
+    bus,
     presences,
     callAs: (id) => {
       const values = createContextValues().set(principalKey, { id, role: "user" });

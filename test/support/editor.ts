@@ -136,6 +136,11 @@ export class Editor {
     this.#send();
   }
 
+  /** Sends requests as they are. */
+  say(...requests: NonNullable<EditRequest["request"]>[]): void {
+    for (const request of requests) this.#line?.queue.send({ request });
+  }
+
   move(position: number, selectionEnd = position): void {
     this.#line?.queue.send({ request: { case: "cursor", value: { position, selectionEnd } } });
   }

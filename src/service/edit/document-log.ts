@@ -32,7 +32,7 @@ export interface DocumentLogParts {
 
 /**
  * The operations of a document as a log of the events that tell of them. A change of the bio by other methods becomes an operation
- * when the log is next read, which is soon where somebody follows it.
+ * when the log is next asked, which is soon where somebody follows it.
  */
 export class DocumentLog implements Log<CollaborativeEditResponse> {
   readonly #userId: string;
@@ -45,7 +45,8 @@ export class DocumentLog implements Log<CollaborativeEditResponse> {
     this.#parts = parts;
   }
 
-  latest(scope: Cancellable): Promise<number> {
+  async latest(scope: Cancellable): Promise<number> {
+    await this.#catchUp(scope);
     return this.#parts.documents.latest(this.#userId, scope);
   }
 
