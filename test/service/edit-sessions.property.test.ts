@@ -24,6 +24,9 @@ interface Tally {
   resent: number;
 }
 
+/** Looks at a document whose editors have sent these operations. */
+type Check = (id: string, ids: readonly string[]) => Promise<void>;
+
 /** What somebody does in a moment: types, moves, loses the connection, or waits for others. */
 async function act(editor: Editor, random: Random): Promise<void> {
   const chance = random.next();
@@ -70,12 +73,23 @@ async function isOver(editing: Editing, id: string, editors: readonly Editor[]):
   return editors.every(({ revision }) => revision === latest) && editors[0]?.text === (await bioOf(editing, id));
 }
 
+/** What has come back once has been applied once, however often it was sent. */
+async function expectEachOnce({ documents }: Editing, id: string, ids: readonly string[]): Promise<void> {
+  const applied = await documents.list(id, { after: 0, limit: 1000 });
+  const known = applied.flatMap(({ operationId }) => (operationId === "" ? [] : operationId));
+  if (known.length !== ids.length || new Set(known).size !== ids.length) throw new Error(`${ids} became ${known}`);
+}
+
 /** Edits a text with several authors, and ends when all is told. */
-async function session(editing: Editing, seed: number, tally: Tally): Promise<void> {
+async function session(editing: Editing, seed: number, tally: Tally, check: Check): Promise<void> {
   const random = new Random(seed);
   const { id } = await editing.createUser(randomText(random, random.between(0, 6)));
-  let operations = 0;
-  const newId = () => `${seed}-${operations++}`;
+  const ids: string[] = [];
+  const newId = () => {
+    const operationId = `${seed}-${ids.length}`;
+    ids.push(operationId);
+    return operationId;
+  };
   const editors = Array.from(
     { length: random.between(2, 5) },
     (_, index) => new Editor(id, editing.callAs(`author ${index}`), newId),
@@ -96,6 +110,7 @@ async function session(editing: Editing, seed: number, tally: Tally): Promise<vo
   const { text } = await editing.documents.read(id);
   const copies = [...editors.map((editor) => editor.text), await bioOf(editing, id)];
   if (copies.some((copy) => copy !== text)) throw new Error(`not the same: ${JSON.stringify([text, ...copies])}`);
+  await check(id, ids);
   for (const editor of editors) {
     await editor.disconnect();
     tally.own += editor.seen.own;
@@ -106,14 +121,14 @@ async function session(editing: Editing, seed: number, tally: Tally): Promise<vo
   await editing.users.delete(id, () => {}, SCOPE);
 }
 
-async function sessions(count: number, editing: Editing): Promise<Tally> {
+async function sessions(count: number, editing: Editing, check: Check = async () => {}): Promise<Tally> {
   const first = chooseSeed();
   const tally: Tally = { own: 0, others: 0, snapshots: 0, resent: 0 };
   let next = first;
   const work = async (): Promise<void> => {
     while (next < first + count) {
       const seed = next++;
-      await session(editing, seed, tally).catch((cause: unknown) => {
+      await session(editing, seed, tally, check).catch((cause: unknown) => {
         throw new Error(`SEED=${seed} repeats it: ${cause}`, { cause });
       });
     }
@@ -126,7 +141,8 @@ async function sessions(count: number, editing: Editing): Promise<Tally> {
 
 describe("sessions of several editors", () => {
   it(`all end with the same text: ${SESSIONS} of them`, async () => {
-    const tally = await sessions(SESSIONS, createEditing());
+    const editing = createEditing();
+    const tally = await sessions(SESSIONS, editing, (id, ids) => expectEachOnce(editing, id, ids));
     expect(tally.own).toBeGreaterThan(SESSIONS);
     expect(tally.others).toBeGreaterThan(SESSIONS);
     expect(tally.resent).toBeGreaterThan(0);
