@@ -320,12 +320,12 @@ export function documentsContract(name: string, create: () => Promise<DocumentSt
       await documents.apply(id, [submission(0, ["a"])], SCOPE);
       await users.delete(id, () => {}, SCOPE);
       for (const call of [
-        documents.read(id, SCOPE),
-        documents.latest(id, SCOPE),
-        documents.list(id, ALL, SCOPE),
-        documents.apply(id, [submission(0, ["a"])], SCOPE),
+        () => documents.read(id, SCOPE),
+        () => documents.latest(id, SCOPE),
+        () => documents.list(id, ALL, SCOPE),
+        () => documents.apply(id, [submission(0, ["a"])], SCOPE),
       ]) {
-        expect(await errorOf(call)).toMatchObject({ name: UserNotFoundError.name, id });
+        expect(await errorOf(call())).toMatchObject({ name: UserNotFoundError.name, id });
       }
     });
 

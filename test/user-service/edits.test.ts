@@ -3,7 +3,8 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import type { Principal } from "../../src/domain/principal.ts";
 import { WatchEventType } from "../../src/gen/user/v1/watch_pb.ts";
-import { freshDatabase } from "../support/database.ts";
+import { OPERATION_RETENTION } from "../../src/repository/documents.ts";
+import { freshDatabase, query } from "../support/database.ts";
 import { EditCallOfTest } from "../support/edit-call.ts";
 import type { EditRequest } from "../support/editor.ts";
 import { failureOf } from "../support/errors.ts";
@@ -324,6 +325,31 @@ describe("CollaborativeEdit", () => {
     await ada.operation();
     const operationId = bob.edit(0, [1, { d: 1 }]);
     expect(await ada.operation()).toEqual({ revision: 2, steps: [], userId: "bob", operationId });
+  });
+
+  it("sends the text, or fails with OUT_OF_RANGE, where the operations since are no longer kept", async () => {
+    const url = await freshDatabase();
+    const server = await servingTestServer({ environment: { DATABASE_URL: url } });
+    const { id } = await createUser(userClient(server), { profile: { bio: "ab" } });
+    const ada = call(server, ADA).open(id);
+    await ada.snapshot();
+    for (let revision = 0; revision < 3; revision++) {
+      ada.edit(revision, ["x"]);
+      await ada.operation();
+    }
+    // While somebody has it open, a replica may have more of it.
+    ada.halfClose();
+    await ada.rest();
+    await query(url, "DELETE FROM document_operations WHERE revision <= 2; UPDATE documents SET expired_through = 2");
+    const bob = call(server, BOB).open(id, 1);
+    expect(await bob.snapshot()).toEqual({ revision: 3, text: "xxxab" });
+    expect(await call(server, BOB).open(id, 2).operation()).toMatchObject({ revision: 3 });
+    bob.edit(1, ["y"]);
+    expect(await failureOf(bob.rest())).toMatchObject({ code: "OutOfRange", reason: "OPERATIONS_EXPIRED" });
+  });
+
+  it("keeps the last 10 000 operations, for 7 days", () => {
+    expect(OPERATION_RETENTION).toEqual({ maxCount: 10_000, maxAgeMs: 7 * 86_400_000 });
   });
 
   it("is for any caller who proves who they are, whose id it tells the others", async () => {

@@ -143,8 +143,10 @@ async function applyAll(session: Session, userId: string, submissions: readonly 
   }
   const outcomes = plan.finish(bio);
   const { revision, text } = plan.text;
-  await session.query(SAVE, [userId, revision, text]);
-  if (plan.added.length > 0) await add(session, userId, plan.added);
+  if (plan.added.length > 0) {
+    await session.query(SAVE, [userId, revision, text]);
+    await add(session, userId, plan.added);
+  }
   if (plan.changesUser) {
     const profile = toProfile({ bio: text, avatarUrl });
     const now = toTimestamp(Date.now());

@@ -1,4 +1,5 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import pLimit from "p-limit";
 import type { Bus } from "../../bus/bus.ts";
 import type {
   CollaborativeEditRequest,
@@ -21,6 +22,9 @@ import { EditorRequests, readOpen } from "./editor-requests.ts";
 import { OtherEditors } from "./other-editors.ts";
 import { UserChanges } from "./user-changes.ts";
 
+/** So many bios are looked at at a time. */
+const MAX_LOOKS = 4;
+
 /** What editing together takes. */
 export interface CollaborativeEditParts {
   readonly repository: UserRepository;
@@ -36,7 +40,7 @@ export function createCollaborativeEdit(
   const { repository, documents, presences, bus } = parts;
   const edits = new DocumentEdits(documents, bus);
   const userChanges = new UserChanges(repository.changes, bus);
-  const logParts = { documents, bus, userChanges };
+  const logParts = { documents, bus, userChanges, inTurn: pLimit(MAX_LOOKS) };
   const tails = new Tails<CollaborativeEditResponse>((userId) => new DocumentLog(userId, logParts));
 
   function collaborativeEdit(

@@ -1,3 +1,4 @@
+import type { LimitFunction } from "p-limit";
 import type { Bus } from "../../bus/bus.ts";
 import type { CollaborativeEditResponse } from "../../gen/user/v1/collaborative_edit_pb.ts";
 import type { Documents, DocumentText } from "../../repository/documents.ts";
@@ -28,6 +29,8 @@ export interface DocumentLogParts {
   readonly documents: Documents;
   readonly bus: Bus;
   readonly userChanges: UserChanges;
+  /** Does some of the looks at bios at a time, of all documents: after an outage, all of them are due. */
+  readonly inTurn: LimitFunction;
 }
 
 /**
@@ -78,9 +81,9 @@ export class DocumentLog implements Log<CollaborativeEditResponse> {
   async #catchUp(scope: Cancellable): Promise<void> {
     if (!this.#mayDiffer) return;
     this.#mayDiffer = false;
-    const { documents, bus } = this.#parts;
+    const { documents, bus, inTurn } = this.#parts;
     try {
-      await readDocument(documents, bus, this.#userId, scope);
+      await inTurn(() => readDocument(documents, bus, this.#userId, scope));
     } catch (error) {
       this.#mayDiffer = true;
       throw error;

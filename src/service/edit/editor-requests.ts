@@ -76,7 +76,7 @@ export class EditorRequests {
   async #read(): Promise<void> {
     try {
       // The first message has opened the document.
-      for (let index = 1; !this.#closed; index++) {
+      for (let index = 1; !this.#closed && this.#failure === undefined; index++) {
         const { done, value } = await this.#requests.next();
         if (done) break;
         this.#carryOut(value, index);

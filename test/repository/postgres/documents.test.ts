@@ -75,6 +75,15 @@ describe("PostgresDocuments, on two replicas", () => {
   });
 });
 
+it("keeps nothing of users who are deleted", async () => {
+  const { url, users, documents } = await createStore();
+  const { id } = await createAuthor(users, "text");
+  await documents.apply(id, [submission(0, ["a"])], SCOPE);
+  await users.delete(id, () => {}, SCOPE);
+  expect(await query(url, "SELECT FROM documents")).toEqual([]);
+  expect(await query(url, "SELECT FROM document_operations")).toEqual([]);
+});
+
 describe("forgetOperations", () => {
   it("notes how far it went, in each document", async () => {
     const { url, users, documents, forget } = await createStore();
