@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { Connection } from "../repository/postgres/connection.ts";
 import type { Bus } from "./bus.ts";
@@ -94,8 +93,12 @@ export class PostgresBus implements Bus {
   async #stay(connection: Connection): Promise<void> {
     this.#connection = connection;
     let broken = false;
-    const end = once(connection, "end").then(() => {
-      broken = true;
+    // Not events.once(), which fails where "error" comes before.
+    const end = new Promise<void>((resolve) => {
+      connection.once("end", () => {
+        broken = true;
+        resolve();
+      });
     });
     while (!broken && !this.#closing.signal.aborted) {
       // Also at the beginning: what came before LISTEN has not been heard.

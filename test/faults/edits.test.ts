@@ -147,6 +147,25 @@ describe("a call of CollaborativeEdit over PostgreSQL", () => {
     await left();
   });
 
+  it.each<[string, (proxy: TcpProxy) => void]>([
+    ["is lost", (proxy) => proxy.close()],
+    [
+      "falls silent",
+      (proxy) => {
+        proxy.judge = () => "hold";
+      },
+    ],
+  ])("fails with UNAVAILABLE when the database %s, also where nobody says anything", async (_what, strike) => {
+    const url = await freshDatabase();
+    const proxy = await startTcpProxy(url);
+    const client = userClient(await startReplica(proxy.url));
+    const { id } = await createUser(client, { profile: { bio: "ab" } });
+    const idle = new EditCallOfTest(client).open(id);
+    await idle.snapshot();
+    strike(proxy);
+    expect(await failureOf(idle.rest())).toMatchObject({ code: "Unavailable", reason: "STORE_UNAVAILABLE" });
+  });
+
   it.each(["before the transaction", "at its end"])(
     "fails with UNAVAILABLE when the database is lost %s, and what is sent again is applied once",
     async (moment) => {
