@@ -11,7 +11,7 @@ import {
   CollaborativeEditRequestSchema,
   type CollaborativeEditResponse,
 } from "../../src/gen/user/v1/collaborative_edit_pb.ts";
-import { submission } from "../repository/documents-suite.ts";
+import { submission } from "../repository/suite/documents.ts";
 import { changed, SCOPE } from "../repository/suite/drafts.ts";
 import { createEditing, type Editing } from "../support/editing.ts";
 import { Editor, RequestQueue, toSteps } from "../support/editor.ts";

@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import { OPERATION_RETENTION, type OperationRetention } from "../../../src/repository/documents.ts";
 import { MemoryDocuments } from "../../../src/repository/memory/documents.ts";
 import { MemoryUserRepository } from "../../../src/repository/memory/user-repository.ts";
-import { createAuthor, documentsContract, submission } from "../documents-suite.ts";
+import { documentsContract } from "../documents-suite.ts";
+import { createAuthor, submission } from "../suite/documents.ts";
 import { RETENTION, SCOPE } from "../suite/drafts.ts";
 
 /** Documents whose retention can be changed. */

@@ -4,7 +4,8 @@ import { Database } from "../../../src/repository/postgres/database.ts";
 import { forgetOperations } from "../../../src/repository/postgres/document-upkeep.ts";
 import { query } from "../../support/database.ts";
 import { testStores } from "../../support/store.ts";
-import { createAuthor, documentsContract, submission, told } from "../documents-suite.ts";
+import { documentsContract } from "../documents-suite.ts";
+import { createAuthor, submission, told } from "../suite/documents.ts";
 import { changed, SCOPE } from "../suite/drafts.ts";
 import { servingStore } from "./serving-store.ts";
 
