@@ -12,8 +12,10 @@ import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChatRooms } from "./repository/chat-rooms.ts";
 import { type Documents, OPERATION_RETENTION } from "./repository/documents.ts";
+import type { Imports } from "./repository/imports.ts";
 import { MemoryChatRooms } from "./repository/memory/chat-rooms.ts";
 import { MemoryDocuments } from "./repository/memory/documents.ts";
+import { MemoryImports } from "./repository/memory/imports.ts";
 import { MemoryPresences } from "./repository/memory/presences.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
 import { openStore } from "./repository/postgres/store.ts";
@@ -26,6 +28,7 @@ import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
 import { PresenceKeeper } from "./service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "./service/sealed-tokens.ts";
+import { createUploadIdentity } from "./service/upload/upload-identity.ts";
 import { createUserService } from "./service/user-service.ts";
 
 /** A service and what serves it. */
@@ -55,7 +58,8 @@ export function userApplication(config: Config, logger: Logger): Application {
   const storage = config.database === undefined ? inMemory(config) : inPostgres(config.database, config, logger);
   const { bus, sharedKey, readiness } = storage;
   const presences = new PresenceKeeper(storage.presences, bus);
-  const users = announcing(storage.users, () => bus.publish(CHANGES_TOPIC));
+  const announce = () => bus.publish(CHANGES_TOPIC);
+  const users = announcing(storage.users, announce);
   const configured = config.pageTokenKey;
   const key = configured === undefined ? sharedKey : () => configured;
   const service = createUserService({
@@ -70,6 +74,10 @@ export function userApplication(config: Config, logger: Logger): Application {
     authenticates: config.tokens !== undefined,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
+    imports: storage.imports,
+    identifyUpload: createUploadIdentity(key),
+    spooling: config.spooling,
+    announce,
   });
   return {
     services: [served(UserService, service)],
@@ -88,6 +96,7 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly rooms: ChatRooms;
   readonly presences: Presences;
   readonly documents: Documents;
+  readonly imports: Imports;
   /** Between the replicas that share the storage. */
   readonly bus: Bus;
   /** A key that all replicas with the same storage have. */
@@ -104,6 +113,7 @@ function inMemory({ changeRetention, chatRetention }: Config): Storage {
     rooms,
     presences: new MemoryPresences(),
     documents: new MemoryDocuments(users, OPERATION_RETENTION),
+    imports: new MemoryImports(users),
     bus: new InProcessBus(),
     sharedKey: () => key,
     readiness: new Readiness(true),
@@ -139,6 +149,7 @@ function inPostgres(database: DatabaseConfig, config: Config, logger: Logger): S
     rooms: store.rooms,
     presences: store.presences,
     documents: store.documents,
+    imports: store.imports,
     bus,
     sharedKey: store.sharedKey,
     readiness,

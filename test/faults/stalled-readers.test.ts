@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { tmpdir } from "node:os";
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -16,12 +17,14 @@ import {
 import { OPERATION_RETENTION } from "../../src/repository/documents.ts";
 import { MemoryChatRooms } from "../../src/repository/memory/chat-rooms.ts";
 import { MemoryDocuments } from "../../src/repository/memory/documents.ts";
+import { MemoryImports } from "../../src/repository/memory/imports.ts";
 import { MemoryPresences } from "../../src/repository/memory/presences.ts";
 import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
 import { Rooms } from "../../src/service/chat/rooms.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
+import { createUploadIdentity } from "../../src/service/upload/upload-identity.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import { FULL } from "../support/full.ts";
@@ -203,6 +206,10 @@ function serviceOf(repository: MemoryUserRepository): ServiceImpl<typeof UserSer
     authenticates: false,
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
+    imports: new MemoryImports(new MemoryUserRepository(RETENTION)),
+    identifyUpload: createUploadIdentity(() => key),
+    spooling: { directory: tmpdir(), maxBytes: 1 },
+    announce: () => {},
   });
 }
 
