@@ -6,6 +6,7 @@ import { freshDatabase } from "../support/database.ts";
 import { EditCallOfTest } from "../support/edit-call.ts";
 import { failureOf } from "../support/errors.ts";
 import { ADMIN, servingTestServer, type TestServer, userClient } from "../support/server.ts";
+import { upload } from "./upload-files.ts";
 import { createUser, getUser, updateUser } from "./users.ts";
 
 type Replicas = readonly [TestServer, TestServer];
@@ -90,16 +91,19 @@ describe.each(Object.entries(PLACES))("CollaborativeEdit, %s", (_name, start) =>
   });
 
   it("tells of a change of the bio by other methods as of an operation", async () => {
-    const { admin, id, ada, bob } = await startEditors("one two three");
+    const { admin, user, id, ada, bob } = await startEditors("one two three");
     await updateUser(admin, { id, profile: { bio: "one 2 three" } }, "profile.bio");
     const change = { revision: 1, steps: [4, { d: 3 }, "2"], userId: "", operationId: "" };
     expect(await ada.operation()).toEqual(change);
     expect(await bob.operation()).toEqual(change);
+    await upload(admin, `email,name,bio\n${user.email},${user.name},one 2 four`);
+    expect(await ada.operation()).toMatchObject({ revision: 2, steps: [6, { d: 5 }, "four"], userId: "" });
+    await bob.operation();
     // What does not change the bio is no operation.
     await updateUser(admin, { id, name: "Another" }, "name");
     bob.edit(0, [13, "!"]);
-    expect(await ada.operation()).toMatchObject({ revision: 2, steps: [11, "!"], userId: "bob" });
-    expect((await getUser(admin, id)).profile?.bio).toBe("one 2 three!");
+    expect(await ada.operation()).toMatchObject({ revision: 3, steps: [10, "!"], userId: "bob" });
+    expect((await getUser(admin, id)).profile?.bio).toBe("one 2 four!");
   });
 
   it("goes on after a revision, with the operations since", async () => {
