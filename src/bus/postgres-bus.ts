@@ -78,15 +78,16 @@ export class PostgresBus implements Bus {
     connection.on("notification", ({ processId, payload = "" }) => {
       if (processId !== own()) for (const topic of fromPayload(payload)) this.#here.publish(topic);
     });
-    try {
-      await connection.connect();
+    let listening = false;
+    const attempt = connection.connect().then(async () => {
       await connection.query(LISTEN);
-      return connection;
-    } catch {
-      // The store says what is wrong with the database.
-      connection.cut();
-      return undefined;
-    }
+      listening = true;
+    });
+    // The store says what is wrong with the database, which may also say nothing at all.
+    await Promise.race([attempt.catch(() => {}), this.#pause(CONNECT_TIMEOUT_MS)]);
+    if (listening && !this.#closing.signal.aborted) return connection;
+    connection.cut();
+    return undefined;
   }
 
   /** Uses a connection until it is broken. */
