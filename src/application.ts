@@ -11,8 +11,10 @@ import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChatRooms } from "./repository/chat-rooms.ts";
+import { type Documents, OPERATION_RETENTION } from "./repository/documents.ts";
 import type { Imports } from "./repository/imports.ts";
 import { MemoryChatRooms } from "./repository/memory/chat-rooms.ts";
+import { MemoryDocuments } from "./repository/memory/documents.ts";
 import { MemoryImports } from "./repository/memory/imports.ts";
 import { MemoryPresences } from "./repository/memory/presences.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
@@ -66,6 +68,8 @@ export function userApplication(config: Config, logger: Logger): Application {
     // Of the storage, because another log of changes has other revisions.
     resumeTokens: resumeTokens(sharedKey),
     bus,
+    documents: storage.documents,
+    presences,
     rooms: new Rooms(storage.rooms, presences, bus),
     authenticates: config.tokens !== undefined,
     creationRequests: new CreationRequests(key),
@@ -91,6 +95,7 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
   readonly rooms: ChatRooms;
   readonly presences: Presences;
+  readonly documents: Documents;
   readonly imports: Imports;
   /** Between the replicas that share the storage. */
   readonly bus: Bus;
@@ -100,12 +105,14 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
 
 function inMemory({ changeRetention, chatRetention }: Config): Storage {
   const key = randomBytes(32);
+  const users = new MemoryUserRepository(changeRetention);
   const rooms = new MemoryChatRooms(chatRetention);
-  const users = new MemoryUserRepository(changeRetention, (userId) => rooms.erase(userId));
+  users.onDeleted((userId) => rooms.erase(userId));
   return {
     users,
     rooms,
     presences: new MemoryPresences(),
+    documents: new MemoryDocuments(users, OPERATION_RETENTION),
     imports: new MemoryImports(users),
     bus: new InProcessBus(),
     sharedKey: () => key,
@@ -141,6 +148,7 @@ function inPostgres(database: DatabaseConfig, config: Config, logger: Logger): S
     users: store.users,
     rooms: store.rooms,
     presences: store.presences,
+    documents: store.documents,
     imports: store.imports,
     bus,
     sharedKey: store.sharedKey,

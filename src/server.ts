@@ -11,6 +11,7 @@ import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { Health } from "./gen/health/v1/health_pb.ts";
 import { Access } from "./gen/policy/v1/policy_pb.ts";
+import { CollaborativeEditResponseSchema } from "./gen/user/v1/collaborative_edit_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
 import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
 import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
@@ -31,7 +32,12 @@ import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
 
 /** Messages that are sent many times: encoded once. */
-const STORED_TYPES: ReadonlySet<DescMessage> = new Set([UserSchema, WatchUsersResponseSchema, ChatMessageSchema]);
+const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
+  UserSchema,
+  WatchUsersResponseSchema,
+  ChatMessageSchema,
+  CollaborativeEditResponseSchema,
+]);
 
 /** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
 const MAX_CONCURRENT_STREAMS = 1000;

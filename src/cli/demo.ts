@@ -13,6 +13,7 @@ import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import { ConfigError } from "../config.ts";
+import type { CollaborativeEditRequestSchema, EditStepSchema } from "../gen/user/v1/collaborative_edit_pb.ts";
 import { UploadFormat } from "../gen/user/v1/upload_pb.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
 import {
@@ -142,6 +143,22 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
     for await (const { type, sequence, userId, message } of client.chat(inRoom(room, messages))) {
       if (type === ChatMessageType.TEXT) say(`#${sequence} ${userId}: ${message}`);
     }
+  },
+
+  async collaborativeEdit({ client, ids }) {
+    const [userId = ""] = ids;
+    const steps: MessageInitShape<typeof EditStepSchema>[] = [{ step: { case: "insert", value: "✍️ " } }];
+    const operation = { operationId: randomUUID(), baseRevision: 0n, steps };
+    async function* write(): AsyncGenerator<MessageInitShape<typeof CollaborativeEditRequestSchema>> {
+      yield { request: { case: "open", value: { userId } } };
+      yield { request: { case: "operation", value: operation } };
+    }
+    for await (const { event } of client.collaborativeEdit(write())) {
+      if (event.case === "snapshot") say(`revision ${event.value.revision}: ${event.value.text}`);
+      if (event.case === "operation") say(`revision ${event.value.revision}, by ${event.value.userId}`);
+    }
+    const { user } = await client.getUser({ id: userId });
+    say(`bio: ${user?.profile?.bio}`);
   },
 
   async watchUsers({ client, ids, email }) {

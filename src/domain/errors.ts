@@ -238,3 +238,21 @@ export class ChangesExpiredError extends Error {
     super("the changes are no longer kept");
   }
 }
+
+/** A document has no such revision yet. */
+export class RevisionUnknownError extends Error {
+  override readonly name = "RevisionUnknownError";
+
+  constructor() {
+    super("there is no such revision yet");
+  }
+}
+
+/** Operations that were asked for are no longer kept. */
+export class OperationsExpiredError extends Error {
+  override readonly name = "OperationsExpiredError";
+
+  constructor() {
+    super("the operations since then are no longer kept");
+  }
+}

@@ -121,6 +121,12 @@ export function toMetadata(metadata: Readonly<Record<string, string>>): UserFiel
   return pairs.length === 0 ? BLANK_USER.metadata : pairs.sort(([one], [other]) => (one < other ? -1 : 1));
 }
 
+/** A profile; undefined where all of it is empty. */
+export function toProfile(profile: Partial<Profile> | undefined): Profile | undefined {
+  const { bio = "", avatarUrl = "" } = profile ?? {};
+  return bio === "" && avatarUrl === "" ? undefined : { bio, avatarUrl };
+}
+
 /** The fields that somebody can write, and nothing else of what is given. */
 export function fieldsOf(user: UserFields): UserFields {
   const { email, name, role, status, username, age, tags, metadata, contact, profile } = user;

@@ -1,8 +1,8 @@
 import {
   BLANK_USER,
   type Contact,
-  type Profile,
   toMetadata,
+  toProfile,
   type UserFields,
   type UserRole,
   type UserStatus,
@@ -53,12 +53,6 @@ export function toRole(role: Role): UserRole | undefined {
 /** The status that a message states; undefined where it states none. */
 export function toStatus(status: Status): UserStatus | undefined {
   return STATUSES[status];
-}
-
-/** A profile; undefined where all of it is empty. */
-export function toProfile(profile: Partial<Profile> | undefined): Profile | undefined {
-  const { bio = "", avatarUrl = "" } = profile ?? {};
-  return bio === "" && avatarUrl === "" ? undefined : { bio, avatarUrl };
 }
 
 function toContact(contact: UserMessage["contact"]): Contact | undefined {

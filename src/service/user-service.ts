@@ -1,6 +1,7 @@
 import type { ServiceImpl } from "@connectrpc/connect";
 import type { UserService } from "../gen/user/v1/user_service_pb.ts";
 import { type ChatParts, createChat } from "./chat/chat.ts";
+import { type CollaborativeEditParts, createCollaborativeEdit } from "./edit/collaborative-edit.ts";
 import { createUploadUserData, type UploadUserDataParts } from "./upload/upload-user-data.ts";
 import { createUserReads, type UserReadParts } from "./user-reads.ts";
 import { createUserWrites, type UserWriteParts } from "./user-writes.ts";
@@ -8,7 +9,7 @@ import { createWatchUsers, type WatchUsersParts } from "./watch-users.ts";
 
 /** Makes the RPCs of user.v1.UserService; the contract says what each of them promises. */
 export function createUserService(
-  parts: UserReadParts & UserWriteParts & WatchUsersParts & UploadUserDataParts & ChatParts,
+  parts: UserReadParts & UserWriteParts & WatchUsersParts & UploadUserDataParts & ChatParts & CollaborativeEditParts,
 ): ServiceImpl<typeof UserService> {
   return {
     ...createUserReads(parts),
@@ -16,10 +17,6 @@ export function createUserService(
     ...createWatchUsers(parts),
     ...createUploadUserData(parts),
     ...createChat(parts),
-    collaborativeEdit: notServed,
+    ...createCollaborativeEdit(parts),
   };
-}
-
-function notServed(): never {
-  throw new Error("not served yet");
 }

@@ -1,7 +1,7 @@
 import { InvalidInputError, type Violation } from "../domain/errors.ts";
-import { BLANK_USER, draftUser, fieldsOf, type UserFields } from "../domain/user.ts";
+import { BLANK_USER, draftUser, fieldsOf, toProfile, type UserFields } from "../domain/user.ts";
 import type { User as UserMessage } from "../gen/user/v1/user_pb.ts";
-import { fieldsOfMessage, toProfile, toRole, toStatus } from "./user-fields.ts";
+import { fieldsOfMessage, toRole, toStatus } from "./user-fields.ts";
 
 /** Makes of a user's fields what an update wants them to be. */
 export type UserUpdate = (current: UserFields) => UserFields;

@@ -14,11 +14,12 @@ import {
   ListUsersRequestSchema,
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
+import { OPERATION_RETENTION } from "../../src/repository/documents.ts";
 import { MemoryChatRooms } from "../../src/repository/memory/chat-rooms.ts";
+import { MemoryDocuments } from "../../src/repository/memory/documents.ts";
 import { MemoryImports } from "../../src/repository/memory/imports.ts";
 import { MemoryPresences } from "../../src/repository/memory/presences.ts";
 import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
-import type { UserRepository } from "../../src/repository/user-repository.ts";
 import { Rooms } from "../../src/service/chat/rooms.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
@@ -189,15 +190,18 @@ async function repositoryOf(count: number): Promise<CountingRepository> {
   return repository;
 }
 
-function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> {
+function serviceOf(repository: MemoryUserRepository): ServiceImpl<typeof UserService> {
   const key = new Uint8Array(32);
   const bus = new InProcessBus();
+  const presences = new PresenceKeeper(new MemoryPresences(), bus);
   return createUserService({
     repository,
     pageTokens: pageTokens(() => key),
     resumeTokens: resumeTokens(() => key),
     bus,
-    rooms: new Rooms(new MemoryChatRooms(RETENTION), new PresenceKeeper(new MemoryPresences(), bus), bus),
+    documents: new MemoryDocuments(repository, OPERATION_RETENTION),
+    presences,
+    rooms: new Rooms(new MemoryChatRooms(RETENTION), presences, bus),
     authenticates: false,
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,

@@ -1,5 +1,6 @@
 import { Client } from "pg";
 import { afterAll, onTestFinished } from "vitest";
+import type { Documents } from "../../src/repository/documents.ts";
 import type { Imports } from "../../src/repository/imports.ts";
 import { openStore, type Store } from "../../src/repository/postgres/store.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
@@ -9,6 +10,7 @@ import { createDatabase, type TestDatabase } from "./database.ts";
 export interface TestStore {
   readonly url: string;
   readonly users: UserRepository;
+  readonly documents: Documents;
   readonly imports: Imports;
 }
 
@@ -24,6 +26,7 @@ interface Lent {
 const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
   DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests; DELETE FROM audit_records;
   DELETE FROM chat_texts; DELETE FROM chat_rooms; DELETE FROM presences;
+  DELETE FROM document_operations; DELETE FROM documents;
   DELETE FROM uploads;
   UPDATE change_log SET expired_through = 0; SELECT setval('changes_revision_seq', 1, false); COMMIT`;
 
@@ -64,7 +67,7 @@ export function testStores(
       await lent.eraser.query(EMPTY);
       idle.push(lent);
     });
-    return { url: lent.database.url, users, imports };
+    return { url: lent.database.url, users, documents: lent.store.documents, imports };
   };
 }
 

@@ -20,17 +20,24 @@ export class MemoryUserRepository implements UserRepository {
   readonly #ordered: User[] = [];
   readonly #requests = new KnownRequests();
   readonly #changes: MemoryChangeLog;
+  readonly #deletionListeners: ((id: string) => void)[] = [];
 
-  readonly #onDeleted: (userId: string) => void;
-
-  /** `onDeleted` is told of each user who is deleted, so that others let go of what they know of them. */
-  constructor(retention: ChangeRetention, onDeleted: (userId: string) => void = () => {}) {
+  constructor(retention: ChangeRetention) {
     this.#changes = new MemoryChangeLog(retention);
-    this.#onDeleted = onDeleted;
   }
 
   get changes(): ChangeLog {
     return this.#changes;
+  }
+
+  /** The user with this id, at once; undefined if there is none. */
+  find(id: string): User | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Calls `listener` in the instant in which a user is deleted, so that others let go of what they know of them. */
+  onDeleted(listener: (id: string) => void): void {
+    this.#deletionListeners.push(listener);
   }
 
   async get(id: string): Promise<User> {
@@ -100,8 +107,8 @@ export class MemoryUserRepository implements UserRepository {
     this.#freeKeys(draftUser(user));
     this.#byId.delete(id);
     this.#ordered.splice(this.#firstAfter(id) - 1, 1);
+    for (const listener of this.#deletionListeners) listener(id);
     this.#changes.append("deleted", id);
-    this.#onDeleted(id);
   }
 
   /** The user with an e-mail address, at once. */

@@ -1,9 +1,11 @@
 import type { ChangeRetention } from "../change-log.ts";
 import type { ChatRetention } from "../chat-rooms.ts";
+import { OPERATION_RETENTION } from "../documents.ts";
 import { UPLOAD_LIFETIME_MS } from "../imports.ts";
 import type { Cancellable } from "../scope.ts";
 import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
 import type { Database } from "./database.ts";
+import { forgetOperations } from "./document-upkeep.ts";
 import type { Statement } from "./session.ts";
 import { toTimestamp } from "./user-rows.ts";
 
@@ -71,8 +73,8 @@ export interface UpkeepRetention {
 }
 
 /**
- * Forgets what is no longer kept: changes, requests and uploads that have expired, texts of rooms, and
- * presences of processes that have died. Any number of replicas may do it at once.
+ * Forgets what is no longer kept: changes, requests and uploads that have expired, texts of rooms,
+ * operations of documents, and presences of processes that have died. Any number of replicas may do it at once.
  */
 export async function cleanUp(
   database: Database,
@@ -84,6 +86,7 @@ export async function cleanUp(
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
   await repeat(database, FORGET_TEXTS, [texts.maxCount, texts.maxAgeMs], scope);
   await repeat(database, FORGET_PRESENCES, [], scope);
+  await forgetOperations(database, OPERATION_RETENTION, scope);
   await repeat(database, FORGET_UPLOADS, [toTimestamp(Date.now() - UPLOAD_LIFETIME_MS)], scope);
 }
 

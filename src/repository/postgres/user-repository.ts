@@ -15,6 +15,7 @@ import { insertUsers, WAIT_IN_TURN } from "./insert-users.ts";
 import { JointReads } from "./joint-reads.ts";
 import { type CarriedOut, type FindRequest, findRequests, insertRequests } from "./requests.ts";
 import type { Session, Statement } from "./session.ts";
+import { isStorable } from "./texts.ts";
 import {
   COLUMN_COUNT,
   COLUMN_NAMES,
@@ -244,9 +245,4 @@ async function deleteUser(session: Session, { id, version }: User, author: Princ
 function valuesOf({ after = "", limit }: UserPage): unknown[] {
   // No text with U+0000 is an id; up to there, it stands between the same two ids.
   return [after.split("\0")[0], limit];
-}
-
-/** PostgreSQL has no text with U+0000, so no user has such an id. */
-function isStorable(id: string): boolean {
-  return !id.includes("\0");
 }

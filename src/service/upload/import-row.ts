@@ -2,11 +2,19 @@ import { createValidator } from "@bufbuild/protovalidate";
 import { describeViolation } from "../../contract/rule-violation.ts";
 import { InvalidInputError, PermissionDeniedError } from "../../domain/errors.ts";
 import type { Principal } from "../../domain/principal.ts";
-import { BLANK_USER, draftUser, toMetadata, type User, type UserDraft, type UserFields } from "../../domain/user.ts";
+import {
+  BLANK_USER,
+  draftUser,
+  toMetadata,
+  toProfile,
+  type User,
+  type UserDraft,
+  type UserFields,
+} from "../../domain/user.ts";
 import { type CreateUserRequest, CreateUserRequestSchema } from "../../gen/user/v1/user_service_pb.ts";
 import type { ImportRow, RowFault } from "../../repository/imports.ts";
 import { permitChange } from "../permission.ts";
-import { fieldsOfMessage, fieldsOfNewUser, toProfile } from "../user-fields.ts";
+import { fieldsOfMessage, fieldsOfNewUser } from "../user-fields.ts";
 import { type FileRow, faulty } from "./file-row.ts";
 import { isMetadataKey } from "./metadata-key.ts";
 
