@@ -220,7 +220,7 @@ describe("a call of CollaborativeEdit", () => {
     const { id, ada, bob } = await startEditors(editing);
     const read = vi.spyOn(editing.documents, "read");
     for (let round = 0; round < 10; round++) {
-      editing.bus.publishAll();
+      editing.bus.publishNext(editing.bus.size);
       await wait(3);
     }
     expect(read).not.toHaveBeenCalled();

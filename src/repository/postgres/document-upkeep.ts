@@ -32,7 +32,7 @@ const FORGET_OLD = forget(
   "forget_old_operations",
   `SELECT user_id, through FROM documents JOIN (
     SELECT user_id, max(revision) AS through FROM (
-      SELECT user_id, revision FROM document_operations WHERE applied_at < clock_timestamp() - $1 * interval '1 ms'
+      SELECT user_id, revision FROM document_operations WHERE applied_at < statement_timestamp() - $1 * interval '1 ms'
       ORDER BY applied_at LIMIT ${OPERATIONS}
     ) AS old GROUP BY user_id
   ) AS oldest USING (user_id) FOR UPDATE OF documents SKIP LOCKED`,

@@ -24,7 +24,7 @@ const FORGET_CHANGES: Statement = {
       SELECT revision, changed_at FROM changes, state ORDER BY revision LIMIT ${SLICE}
     ), kept AS (
       SELECT coalesce(min(revision), (SELECT max(revision) + 1 FROM oldest)) AS first FROM oldest
-      WHERE revision > (SELECT max(revision) FROM changes) - $1 AND changed_at >= clock_timestamp() - $2 * interval '1 ms'
+      WHERE revision > (SELECT max(revision) FROM changes) - $1 AND changed_at >= statement_timestamp() - $2 * interval '1 ms'
     ), gone AS (
       DELETE FROM changes USING kept WHERE revision < first AND revision IN (SELECT revision FROM oldest)
       RETURNING revision
@@ -48,7 +48,7 @@ const FORGET_TEXTS: Statement = {
         SELECT room, sequence FROM chat_texts WHERE room = name AND sequence <= last_sequence - $1 ORDER BY sequence
       ) AS surplus LIMIT ${SLICE})
       UNION ALL
-      (SELECT room, sequence FROM chat_texts WHERE posted_at < clock_timestamp() - $2 * interval '1 ms' LIMIT ${SLICE})
+      (SELECT room, sequence FROM chat_texts WHERE posted_at < statement_timestamp() - $2 * interval '1 ms' LIMIT ${SLICE})
       LIMIT ${SLICE}
     ) RETURNING sequence`,
 };

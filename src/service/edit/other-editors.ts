@@ -1,6 +1,6 @@
 import type { CollaborativeEditResponse } from "../../gen/user/v1/collaborative_edit_pb.ts";
 import type { Presence } from "../../repository/presences.ts";
-import type { PresenceView } from "../presence-keeper.ts";
+import type { PresenceView } from "../presence-view.ts";
 import { presenceEvent } from "./edit-messages.ts";
 
 /** Tells one editor of the others at the document: not of each move, but of where they are when the editor asks. */
