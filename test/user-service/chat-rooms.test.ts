@@ -49,7 +49,7 @@ describe.each(PLACES)("Chat, in rooms $where", ({ open }) => {
     ada.post(ROOM, "news");
     await bob.hears("101 ada: news");
     expect(bob.heard.filter((words) => words !== "ada comes")).toEqual([
-      ...["98 ada: text 98", "99 ada: text 99", "100 ada: text 100", "joined at 100",
+      ...["98 ada: text 98", "99 ada: text 99", "100 ada: text 100", "joined at 100"],
       "101 ada: news",
     ]);
     expect(joined).toMatchObject({ room: ROOM, type: JOINED, message: "", userId: "" });

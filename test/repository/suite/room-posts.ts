@@ -41,8 +41,12 @@ export function roomPostsContract(name: string, open: OpenRooms): void {
       const [rooms, other = rooms] = replicas;
       const seed = chooseSeed();
       const room = newRoom();
-      const written = [...ODD_TEXTS, ...trickyTexts(300, seed), "😀".repeat(2048), "x".repeat(8192)].map((text, index) =>
-        textOf(text, { userId: `${index % 7} ${text.slice(0, 20)}`, clientMessageId: `${index}${text.slice(0, 20)}` }),
+      const written = [...ODD_TEXTS, ...trickyTexts(300, seed), "😀".repeat(2048), "x".repeat(8192)].map(
+        (text, index) =>
+          textOf(text, {
+            userId: `${index % 7} ${text.slice(0, 20)}`,
+            clientMessageId: `${index}${text.slice(0, 20)}`,
+          }),
       );
       await rooms.post(room, written, SCOPE);
       const kept = await allOf(other, room);
