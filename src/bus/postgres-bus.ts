@@ -16,9 +16,9 @@ const MAX_PAYLOAD_BYTES = 7999;
  * How often everybody is woken though nothing has been heard, in milliseconds. The connection has as long to give a sign of life
  * before it counts as broken.
  */
-const POLL_MS = 2000;
+const POLL_MS = 5000;
 /** The same while the connection is broken, which is when it is tried again. */
-const RETRY_MS = 250;
+const RETRY_MS = 1000;
 const CONNECT_TIMEOUT_MS = 1000;
 
 /**
@@ -60,7 +60,7 @@ export class PostgresBus implements Bus {
   #tell(): void {
     const payloads = toPayloads(this.#news);
     this.#news.clear();
-    // What cannot be sent, the others find by themselves.
+    // What cannot be sent, the others find when they look for themselves.
     for (const payload of payloads) this.#connection?.query(NOTIFY, [payload]).catch(() => {});
   }
 

@@ -14,7 +14,13 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import { ConfigError } from "../config.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
-import { type ChatMessageSchema, type CreateUserRequestSchema, UserService } from "../gen/user/v1/user_service_pb.ts";
+import {
+  type ChatMessageSchema,
+  ChatMessageType,
+  type CreateUserRequestSchema,
+  UserService,
+} from "../gen/user/v1/user_service_pb.ts";
+import { WatchEventType, WatchEventTypeSchema } from "../gen/user/v1/watch_pb.ts";
 import { signToken } from "../interceptors/token.ts";
 import { readTokenKey } from "./token-key.ts";
 
@@ -26,6 +32,8 @@ interface Tour {
   /** An e-mail address that no other run uses. */
   email(name: string): string;
 }
+
+type ChatInit = MessageInitShape<typeof ChatMessageSchema>;
 
 type Step = (tour: Tour) => Promise<void>;
 
@@ -98,13 +106,32 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
   },
 
   async chat({ client }) {
-    async function* talk(): AsyncGenerator<MessageInitShape<typeof ChatMessageSchema>> {
+    async function* talk(): AsyncGenerator<ChatInit> {
       yield { message: "hello", timestamp: timestampNow() };
       // For the eye only, as somebody types.
       await sleep(200);
       yield { message: "goodbye", timestamp: timestampNow() };
     }
     for await (const { userId, message } of client.chat(talk())) say(`${userId}: ${message}`);
+
+    const room = `demo ${randomUUID()}`;
+    const messages = [{ type: ChatMessageType.JOIN }, { message: "is anybody here?" }, { message: "only me" }];
+    for await (const { type, sequence, userId, message } of client.chat(inRoom(room, messages))) {
+      if (type === ChatMessageType.TEXT) say(`#${sequence} ${userId}: ${message}`);
+    }
+  },
+
+  async watchUsers({ client, ids, email }) {
+    for await (const { type, userId, revision } of client.watchUsers({})) {
+      // The first event: whatever happens from now on, comes.
+      if (type === WatchEventType.HEARTBEAT) {
+        const { user } = await client.createUser({ email: email("watched"), name: "Watched", requestId: randomUUID() });
+        ids.add(user?.id ?? "");
+        continue;
+      }
+      say(`revision ${revision}: ${userId} ${WatchEventTypeSchema.value[type]?.localName.toLowerCase()}`);
+      if (ids.has(userId)) break;
+    }
   },
 
   async deleteUser({ client, ids }) {
@@ -127,6 +154,10 @@ try {
 } catch (error) {
   process.stderr.write(`\n${error instanceof ConfigError ? error.message : explain(ConnectError.from(error))}\n`);
   process.exitCode = 1;
+}
+
+async function* inRoom(room: string, messages: ChatInit[]): AsyncGenerator<ChatInit> {
+  for (const message of messages) yield { ...message, room };
 }
 
 async function readToken(): Promise<string> {

@@ -1,4 +1,4 @@
-import { addAbortListener, once } from "node:events";
+import { once } from "node:events";
 import type { Message } from "@bufbuild/protobuf";
 import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
 import { Batches } from "../service/batches.ts";
@@ -51,6 +51,8 @@ async function pump<T>(
   isLive: boolean,
 ): Promise<void> {
   let headersSent = false;
+  let onEnd = (): void => {};
+  if (isLive) context.signal.addEventListener("abort", () => onEnd(), { once: true });
   /** Writes a response, or several as one, and tells whether the client keeps up. */
   const write = (bytes: Buffer, onTaken?: () => void): boolean => {
     context.throwIfEnded();
@@ -59,19 +61,18 @@ async function pump<T>(
     return call.write(bytes, onTaken);
   };
   /** Writes, and waits until the write window has taken it. */
-  const writeThrough = async (bytes: Buffer): Promise<void> => {
-    const { promise: taken, resolve } = Promise.withResolvers<void>();
-    using _listening = addAbortListener(context.signal, () => resolve());
-    write(bytes, resolve);
-    await taken;
-  };
+  const writeThrough = (bytes: Buffer): Promise<void> =>
+    new Promise((resolve) => {
+      onEnd = resolve;
+      write(bytes, resolve);
+    });
   const drained = () => once(call, "drain", { signal: context.signal });
 
   if (responses instanceof Batches) {
     for await (const batch of (responses as Batches<T>).batches) {
-      for (const messages of inPacks(batch, encode)) {
-        if (isLive) await writeThrough(packMessages(messages));
-        else if (!write(packMessages(messages))) await drained();
+      for (const pack of packsOf(batch, encode)) {
+        if (isLive) await writeThrough(pack);
+        else if (!write(pack)) await drained();
       }
     }
   } else {
@@ -81,8 +82,19 @@ async function pump<T>(
   if (!headersSent) context.sendHeaders();
 }
 
-/** The encoded responses of a batch, in groups large enough to be worth a write. */
-function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Generator<Buffer[]> {
+/** Packs of batches that are frozen, because they go to many clients. */
+const sharedPacks = new WeakMap<readonly unknown[], readonly Buffer[]>();
+
+/** A batch as it is written. */
+function packsOf<T>(batch: readonly T[], encode: (response: T) => Buffer): Iterable<Buffer> {
+  if (!Object.isFrozen(batch)) return inPacks(batch, encode);
+  const packs = sharedPacks.get(batch) ?? [...inPacks(batch, encode)];
+  sharedPacks.set(batch, packs);
+  return packs;
+}
+
+/** The encoded responses of a batch, packed in groups large enough to be worth a write. */
+function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Generator<Buffer> {
   let pack: Buffer[] = [];
   let bytes = 0;
   for (const response of batch) {
@@ -90,11 +102,11 @@ function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Gene
     pack.push(message);
     bytes += message.length;
     if (bytes < PACK_BYTES) continue;
-    yield pack;
+    yield packMessages(pack);
     pack = [];
     bytes = 0;
   }
-  if (pack.length > 0) yield pack;
+  if (pack.length > 0) yield packMessages(pack);
 }
 
 function fail(call: ResponseStream, context: CallContext, error: unknown): void {

@@ -2,7 +2,6 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Bus } from "../bus/bus.ts";
 import { WatchEventType, type WatchUsersResponse, WatchUsersResponseSchema } from "../gen/user/v1/watch_pb.ts";
-import type { Change } from "../repository/change-log.ts";
 import type { Cancellable } from "../repository/scope.ts";
 import type { UserRepository } from "../repository/user-repository.ts";
 import type { SealedTokens } from "./sealed-tokens.ts";
@@ -18,14 +17,8 @@ const TYPES = {
   deleted: WatchEventType.DELETED,
 } as const;
 
-/** A change, and the event that tells of it: the same object for everybody, so that its bytes are made once. */
-export interface ChangeEvent {
-  readonly change: Change;
-  readonly message: WatchUsersResponse;
-}
-
 /** The changes of users as a log of the events that tell of them, with the users as of then or later. */
-export class ChangeFeed implements Log<ChangeEvent> {
+export class ChangeFeed implements Log<WatchUsersResponse> {
   readonly #users: UserRepository;
   readonly #bus: Bus;
   readonly #tokens: SealedTokens;
@@ -40,14 +33,16 @@ export class ChangeFeed implements Log<ChangeEvent> {
     return this.#users.changes.latest(scope);
   }
 
-  async list(page: { readonly after: number; readonly limit: number }, scope: Cancellable): Promise<ChangeEvent[]> {
+  async list(
+    page: { readonly after: number; readonly limit: number },
+    scope: Cancellable,
+  ): Promise<WatchUsersResponse[]> {
     const changes = await this.#users.changes.list(page, scope);
     // Of the deleted ones, nothing is left.
     const ids = new Set(changes.filter(({ kind }) => kind !== "deleted").map(({ userId }) => userId));
     const users = ids.size === 0 ? [] : await this.#users.getMany([...ids], scope);
     const messages = new Map(users.map((user) => [user?.id, user && toPassingUserMessage(user)]));
-    return changes.map((change) => {
-      const { revision, userId, kind, changedAt } = change;
+    return changes.map(({ revision, userId, kind, changedAt }) => {
       const message = create(WatchUsersResponseSchema);
       message.type = TYPES[kind];
       message.resumeToken = this.#tokens.seal(String(revision));
@@ -56,12 +51,13 @@ export class ChangeFeed implements Log<ChangeEvent> {
       message.changedAt = timestampFromMs(changedAt);
       const user = kind === "deleted" ? undefined : messages.get(userId);
       if (user !== undefined) message.user = user;
-      return { change, message: Object.freeze(message) };
+      // The same object for everybody, whose bytes are made once.
+      return Object.freeze(message);
     });
   }
 
-  positionOf({ change }: ChangeEvent): number {
-    return change.revision;
+  positionOf({ revision }: WatchUsersResponse): number {
+    return Number(revision);
   }
 
   follow(wake: () => void): () => void {

@@ -39,8 +39,10 @@ export class PresenceKeeper {
   readonly #own = new Map<string, Presence>();
   readonly #watched = new Map<string, WatchedTopic>();
   /** What is to be written. One after the other, so that a presence which ends is not shown again by what was on its way. */
-  #toShow = new Set<string>();
-  #toRemove = new Map<string, Presence>();
+  readonly #toShow = new Set<string>();
+  readonly #toRemove = new Set<string>();
+  /** Topics at which somebody has come, gone or moved, of which nobody has been told. */
+  readonly #news = new Set<string>();
   #writing: Promise<void> | undefined;
   #renewal: NodeJS.Timeout | undefined;
 
@@ -55,6 +57,7 @@ export class PresenceKeeper {
     const show = (what: string): void => {
       this.#own.set(session, { topic, session, userId, detail: what });
       this.#toShow.add(session);
+      this.#news.add(topic);
       this.#write();
     };
     show(detail);
@@ -102,7 +105,8 @@ export class PresenceKeeper {
     if (presence === undefined) return;
     this.#own.delete(session);
     this.#toShow.delete(session);
-    this.#toRemove.set(session, presence);
+    this.#toRemove.add(session);
+    this.#news.add(presence.topic);
     this.#write();
     if (this.#own.size > 0) return;
     clearInterval(this.#renewal);
@@ -115,9 +119,7 @@ export class PresenceKeeper {
   }
 
   #write(): void {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#writeAll();
   }
 
   async #writeAll(): Promise<void> {
@@ -125,19 +127,15 @@ export class PresenceKeeper {
       // What happens in one moment is written together.
       await new Promise(setImmediate);
       const shown = [...this.#toShow].flatMap((session) => this.#own.get(session) ?? []);
-      const removed = [...this.#toRemove.values()];
-      this.#toShow = new Set();
-      this.#toRemove = new Map();
+      const removed = [...this.#toRemove];
+      const topics = [...this.#news];
+      for (const pending of [this.#toShow, this.#toRemove, this.#news]) pending.clear();
       // Those that cannot be written are shown again at the next renewal, and end by themselves.
       await this.#presences.show(shown, LIFETIME_MS, SCOPE).catch(() => {});
-      await this.#presences
-        .remove(
-          removed.map(({ session }) => session),
-          SCOPE,
-        )
-        .catch(() => {});
-      for (const topic of new Set([...shown, ...removed].map(({ topic }) => topic))) this.#bus.publish(busTopic(topic));
+      await this.#presences.remove(removed, SCOPE).catch(() => {});
+      for (const topic of topics) this.#bus.publish(busTopic(topic));
     } while (this.#toShow.size > 0 || this.#toRemove.size > 0);
+    this.#writing = undefined;
   }
 }
 

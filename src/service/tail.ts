@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import pLimit, { type LimitFunction } from "p-limit";
 import type { Cancellable } from "../repository/scope.ts";
 import type { Bell } from "./bell.ts";
 
@@ -19,27 +20,36 @@ export interface Cursor<T> {
   /** The position of the last entry that was taken. */
   readonly position: number;
   /**
-   * Takes up to `limit` entries. If there are none, the bell of the cursor rings when there may be one.
+   * Takes some entries. If there are none, the bell of the cursor rings when there may be one. What is returned to many is the same
+   * array, frozen, so that what is made of it can be kept.
    *
    * Fails as the log does, also where it did so when it was read for others.
    */
-  take(limit: number, scope: Cancellable): Promise<readonly T[]>;
+  take(scope: Cancellable): Promise<readonly T[]>;
   /** Ends it. The bell does not ring any more. */
   close(): void;
 }
 
+/** So many entries are taken at a time, which bounds what somebody keeps in memory who does not go on. */
+const BLOCK = 32;
+
 /** So many of the latest entries are kept, for so many milliseconds, for cursors that are close to the end. */
-const MAX_KEPT = 1000;
+const MAX_KEPT = 1024;
 const MAX_KEPT_MS = 5000;
 
-const PAGE_SIZE = 500;
+const PAGE_SIZE = 16 * BLOCK;
 
 /** So many cursors are woken in one turn of the event loop: what they do is done, and its garbage gone, before the next are. */
 const WOKEN_PER_TURN = 25;
 
-interface Kept<T> {
-  readonly entry: T;
-  readonly position: number;
+/** So many reads at a time are done for single cursors. */
+const MAX_OWN_READS = 4;
+
+/** Entries that follow on a position, and on each other. */
+interface Block<T> {
+  readonly after: number;
+  readonly through: number;
+  readonly entries: readonly T[];
   /** On the clock of performance.now(). */
   readonly readAt: number;
 }
@@ -50,21 +60,26 @@ interface Kept<T> {
  */
 export class Tail<T> {
   readonly #log: Log<T>;
+  readonly #inTurn: LimitFunction;
   readonly #onIdle: () => void;
   readonly #unfollow: () => void;
   readonly #closing = new AbortController();
   readonly #cursors = new Set<TailCursor<T>>();
-  /** Without gaps from #start, which is not kept itself, to #end. */
-  #kept: Kept<T>[] = [];
-  #start = 0;
+  /** Each follows on the one before, up to #end. */
+  readonly #blocks: Block<T>[] = [];
+  #kept = 0;
   /** The position of the last entry that has been read; undefined until it is known. */
   #end: number | undefined;
   #reading = false;
   #stale = false;
 
-  /** `onIdle` is called when the last cursor has been closed; from then on, the tail cannot be used. */
-  constructor(log: Log<T>, onIdle: () => void) {
+  /**
+   * What a cursor reads for itself is read in turn. `onIdle` is called when the last cursor has been closed; from then on, the
+   * tail cannot be used.
+   */
+  constructor(log: Log<T>, inTurn: LimitFunction, onIdle: () => void) {
     this.#log = log;
+    this.#inTurn = inTurn;
     this.#onIdle = onIdle;
     this.#unfollow = log.follow(() => void this.#read());
     void this.#read();
@@ -84,11 +99,13 @@ export class Tail<T> {
     this.#onIdle();
   }
 
-  /** Up to `limit` entries after a position. */
-  async list(after: number, limit: number, scope: Cancellable): Promise<readonly T[]> {
-    if (this.#end === undefined || after < this.#start) return this.#log.list({ after, limit }, scope);
-    const from = indexAfter(this.#kept, after);
-    return this.#kept.slice(from, from + limit).map(({ entry }) => entry);
+  /** Some entries after a position. */
+  async list(after: number, scope: Cancellable): Promise<readonly T[]> {
+    const start = this.#blocks[0]?.after ?? this.#end;
+    if (start === undefined || after < start) return this.#inTurn(() => this.#log.list({ after, limit: BLOCK }, scope));
+    const block = this.#blocks[firstBeyond(this.#blocks, after)];
+    if (block === undefined) return [];
+    return block.after === after ? block.entries : block.entries.filter((entry) => this.#log.positionOf(entry) > after);
   }
 
   positionOf(entry: T): number {
@@ -106,7 +123,7 @@ export class Tail<T> {
         await (this.#end === undefined ? this.#begin() : this.#advance(this.#end));
       }
     } catch (error) {
-      this.#kept = [];
+      this.#drop(this.#blocks.length);
       this.#end = undefined;
       for (const cursor of this.#cursors) cursor.fail(error);
     } finally {
@@ -115,20 +132,34 @@ export class Tail<T> {
   }
 
   async #begin(): Promise<void> {
-    this.#start = await this.#log.latest(this.#closing);
-    this.#end = this.#start;
+    this.#end = await this.#log.latest(this.#closing);
     await this.#wakeAll();
   }
 
   async #advance(end: number): Promise<void> {
     const entries = await this.#log.list({ after: end, limit: PAGE_SIZE }, this.#closing);
-    const readAt = performance.now();
-    for (const entry of entries) this.#kept.push({ entry, position: this.#log.positionOf(entry), readAt });
-    this.#end = this.#kept.at(-1)?.position ?? end;
-    this.#drop(readAt);
+    this.#keep(entries, end);
     if (entries.length === 0) return;
     this.#stale ||= entries.length === PAGE_SIZE;
     await this.#wakeAll();
+  }
+
+  #keep(entries: readonly T[], end: number): void {
+    const readAt = performance.now();
+    let after = end;
+    for (let first = 0; first < entries.length; first += BLOCK) {
+      const block = Object.freeze(entries.slice(first, first + BLOCK));
+      const through = this.#log.positionOf(block.at(-1) as T);
+      this.#blocks.push({ after, through, entries: block, readAt });
+      this.#kept += block.length;
+      after = through;
+    }
+    this.#end = after;
+    while (this.#kept > MAX_KEPT || readAt - (this.#blocks[0]?.readAt ?? readAt) > MAX_KEPT_MS) this.#drop(1);
+  }
+
+  #drop(count: number): void {
+    for (const { entries } of this.#blocks.splice(0, count)) this.#kept -= entries.length;
   }
 
   async #wakeAll(): Promise<void> {
@@ -138,13 +169,6 @@ export class Tail<T> {
       woken++;
       if (woken % WOKEN_PER_TURN === 0) await setImmediate();
     }
-  }
-
-  #drop(now: number): void {
-    const young = this.#kept.findIndex(({ readAt }) => now - readAt < MAX_KEPT_MS);
-    const count = Math.max(young === -1 ? this.#kept.length : young, this.#kept.length - MAX_KEPT);
-    this.#start = this.#kept[count - 1]?.position ?? this.#start;
-    this.#kept.splice(0, count);
   }
 }
 
@@ -164,9 +188,9 @@ class TailCursor<T> implements Cursor<T> {
     return this.#position;
   }
 
-  async take(limit: number, scope: Cancellable): Promise<readonly T[]> {
+  async take(scope: Cancellable): Promise<readonly T[]> {
     if (this.#failure !== undefined) throw this.#failure.error;
-    const entries = await this.#tail.list(this.#position, limit, scope);
+    const entries = await this.#tail.list(this.#position, scope);
     const last = entries.at(-1);
     if (last !== undefined) this.#position = this.#tail.positionOf(last);
     return entries;
@@ -190,6 +214,11 @@ class TailCursor<T> implements Cursor<T> {
 export class Tails<T> {
   readonly #logOf: (name: string) => Log<T>;
   readonly #open = new Map<string, Tail<T>>();
+  /**
+   * Does a read that a call makes for itself: some at a time, so that many which begin at once wait for each other, and do not take
+   * every connection from everybody else.
+   */
+  readonly inTurn: LimitFunction = pLimit(MAX_OWN_READS);
 
   constructor(logOf: (name: string) => Log<T>) {
     this.#logOf = logOf;
@@ -204,20 +233,20 @@ export class Tails<T> {
   open(name: string, after: number, bell: Bell): Cursor<T> {
     let tail = this.#open.get(name);
     if (tail === undefined) {
-      tail = new Tail(this.#logOf(name), () => this.#open.delete(name));
+      tail = new Tail(this.#logOf(name), this.inTurn, () => this.#open.delete(name));
       this.#open.set(name, tail);
     }
     return tail.open(after, bell);
   }
 }
 
-/** The index of the first whose position is greater. */
-function indexAfter(kept: readonly Kept<unknown>[], position: number): number {
+/** The index of the first block that goes beyond a position. */
+function firstBeyond(blocks: readonly Block<unknown>[], position: number): number {
   let low = 0;
-  let high = kept.length;
+  let high = blocks.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((kept[middle]?.position ?? 0) <= position) low = middle + 1;
+    if ((blocks[middle]?.through ?? 0) <= position) low = middle + 1;
     else high = middle;
   }
   return low;

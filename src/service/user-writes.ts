@@ -25,6 +25,7 @@ import {
   type UserService,
 } from "../gen/user/v1/user_service_pb.ts";
 import type { NewUser, UserRepository } from "../repository/user-repository.ts";
+import { batchesOf } from "./batches.ts";
 import type { CreationRequests } from "./creation-requests.ts";
 import { maxSizeOf } from "./message-size.ts";
 import { callerOf, permitChange } from "./permission.ts";
@@ -62,12 +63,14 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
     const caller = callerOf(context);
     const users: NewUser[] = [];
     let bytes = 0;
-    for await (const request of requests) {
-      if (users.length === maxUsersPerCall) throw new TooManyUsersError(maxUsersPerCall);
-      const user = toNumberedUser(request, caller, users.length);
-      bytes += maxSizeOf(user);
-      if (bytes > MAX_BYTES_PER_CALL) throw new UsersTooLargeError(MAX_BYTES_PER_CALL);
-      users.push(user);
+    for await (const batch of batchesOf(requests)) {
+      for (const request of batch) {
+        if (users.length === maxUsersPerCall) throw new TooManyUsersError(maxUsersPerCall);
+        const user = toNumberedUser(request, caller, users.length);
+        bytes += maxSizeOf(user);
+        if (bytes > MAX_BYTES_PER_CALL) throw new UsersTooLargeError(MAX_BYTES_PER_CALL);
+        users.push(user);
+      }
     }
     if (users.length === 0) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
     const created = await repository.create(users, writeScope(context));

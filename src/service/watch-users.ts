@@ -10,11 +10,10 @@ import {
   type WatchUsersResponse,
   WatchUsersResponseSchema,
 } from "../gen/user/v1/watch_pb.ts";
-import type { Change } from "../repository/change-log.ts";
 import type { UserRepository } from "../repository/user-repository.ts";
 import { Batches } from "./batches.ts";
 import { Bell } from "./bell.ts";
-import { type ChangeEvent, ChangeFeed } from "./change-feed.ts";
+import { ChangeFeed } from "./change-feed.ts";
 import type { SealedTokens } from "./sealed-tokens.ts";
 import { type Cursor, Tails } from "./tail.ts";
 import { toPassingUserMessage } from "./user-message.ts";
@@ -24,8 +23,8 @@ export const RESUME_TOKEN = "x-resume-token";
 
 const DEFAULT_HEARTBEAT_MS = 5000;
 
-/** So many events are on their way to one watcher at a time: what a watcher who does not read keeps in memory. */
-const BATCH = 32;
+/** So many users of a snapshot are read at a time, which bounds what a watcher who does not read keeps in memory. */
+const PAGE_SIZE = 32;
 
 /** What watching users takes. */
 export interface WatchUsersParts {
@@ -45,13 +44,16 @@ interface Start {
 /** Makes the RPC that watches users. */
 export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeof UserService>, "watchUsers"> {
   const { repository, bus, resumeTokens } = parts;
-  const tails = new Tails<ChangeEvent>(() => new ChangeFeed(repository, bus, resumeTokens));
+  const tails = new Tails<WatchUsersResponse>(() => new ChangeFeed(repository, bus, resumeTokens));
 
   function watchUsers(request: WatchUsersRequest, context: HandlerContext): AsyncIterable<WatchUsersResponse> {
     return new Batches(resumable(events(request, context), context));
   }
 
-  async function* events(request: WatchUsersRequest, context: HandlerContext): AsyncGenerator<WatchUsersResponse[]> {
+  async function* events(
+    request: WatchUsersRequest,
+    context: HandlerContext,
+  ): AsyncGenerator<readonly WatchUsersResponse[]> {
     const start = await startOf(request, context);
     const shown = new ShownChanges();
     if (start.snapshotAfter === undefined) yield [heartbeat(start.revision)];
@@ -70,12 +72,12 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
     { snapshot: wanted, resumeToken }: WatchUsersRequest,
     context: HandlerContext,
   ): Promise<Start> {
-    const latest = await repository.changes.latest(context);
+    const latest = await tails.inTurn(() => repository.changes.latest(context));
     if (resumeToken === "") return { revision: latest, snapshotAfter: wanted ? "" : undefined };
     const [revision = "", snapshotAfter] = resumeTokens.open(resumeToken).split(" ");
     // A store that has been set back to an earlier state knows nothing of what the watcher has seen.
     if (Number(revision) > latest) throw new ChangesExpiredError();
-    await repository.changes.list({ after: Number(revision), limit: 1 }, context);
+    await tails.inTurn(() => repository.changes.list({ after: Number(revision), limit: 1 }, context));
     return { revision: Number(revision), snapshotAfter };
   }
 
@@ -85,11 +87,12 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
     startAfter: string,
     shown: ShownChanges,
     context: HandlerContext,
-  ): AsyncGenerator<WatchUsersResponse[]> {
+  ): AsyncGenerator<readonly WatchUsersResponse[]> {
     let after: string | undefined = startAfter === "" ? undefined : startAfter;
     for (;;) {
-      const page = await repository.listAsOf({ after, limit: BATCH }, context);
-      const last = page.users.length < BATCH ? undefined : page.users.at(-1)?.id;
+      const place = { after, limit: PAGE_SIZE };
+      const page = await tails.inTurn(() => repository.listAsOf(place, context));
+      const last = page.users.length < PAGE_SIZE ? undefined : page.users.at(-1)?.id;
       shown.add(after, last, page.revision);
       if (page.users.length > 0) {
         yield page.users.map((user) =>
@@ -106,18 +109,18 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
   }
 
   async function* changes(
-    cursor: Cursor<ChangeEvent>,
+    cursor: Cursor<WatchUsersResponse>,
     bell: Bell,
     shown: ShownChanges,
     heartbeatMs: number,
     context: HandlerContext,
-  ): AsyncGenerator<WatchUsersResponse[]> {
+  ): AsyncGenerator<readonly WatchUsersResponse[]> {
     let lastAt = performance.now();
     for (;;) {
-      const taken = await cursor.take(BATCH, context);
-      const news = taken.filter(({ change }) => !shown.includes(change));
+      const taken = await cursor.take(context);
+      const news = shown.without(taken);
       if (news.length > 0) {
-        yield news.map(({ message }) => message);
+        yield news;
         lastAt = performance.now();
       } else if (performance.now() - lastAt >= heartbeatMs) {
         yield [heartbeat(cursor.position)];
@@ -146,9 +149,9 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
 
 /** The same batches; the trailers of the call tell where to go on after those that have been written. */
 async function* resumable(
-  batches: AsyncIterable<WatchUsersResponse[]>,
+  batches: AsyncIterable<readonly WatchUsersResponse[]>,
   { responseTrailer }: HandlerContext,
-): AsyncGenerator<WatchUsersResponse[]> {
+): AsyncGenerator<readonly WatchUsersResponse[]> {
   for await (const batch of batches) {
     yield batch;
     responseTrailer.set(RESUME_TOKEN, batch.at(-1)?.resumeToken ?? "");
@@ -174,10 +177,15 @@ class ShownChanges {
     else this.#ranges.push({ after: after ?? "", through, revision });
   }
 
-  /** Says whether a change has been shown. To be asked in the order of the revisions. */
-  includes({ userId, revision }: Change): boolean {
+  /** The changes, in their order, that have not been shown; the same array where these are all. */
+  without(changes: readonly WatchUsersResponse[]): readonly WatchUsersResponse[] {
     // Later ranges are not of earlier revisions.
-    if (revision > (this.#ranges.at(-1)?.revision ?? 0)) this.#ranges.length = 0;
+    const last = this.#ranges.at(-1)?.revision ?? 0;
+    if ((changes[0]?.revision ?? 0) > last) this.#ranges.length = 0;
+    return this.#ranges.length === 0 ? changes : changes.filter((change) => !this.#includes(change));
+  }
+
+  #includes({ userId, revision }: WatchUsersResponse): boolean {
     const range = this.#ranges.find(
       ({ after, through }) => userId > after && (through === undefined || userId <= through),
     );

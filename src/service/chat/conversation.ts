@@ -42,14 +42,17 @@ export class Conversation {
     this.#messages = heard;
   }
 
-  /** Hears a message and those after it, and tells what there is to tell, until after the half-close all that is owed is told. */
-  async *hold(first: ChatMessage, others: AsyncIterator<ChatMessage>): AsyncGenerator<ChatMessage> {
+  /** Hears messages and those after them, and tells what there is to tell, until after the half-close all that is owed is told. */
+  async *hold(
+    first: readonly ChatMessage[],
+    others: AsyncIterator<readonly ChatMessage[]>,
+  ): AsyncGenerator<readonly ChatMessage[]> {
     void this.#listen(first, others);
     try {
       for (;;) {
+        if (this.#failure !== undefined) throw this.#failure.error;
         const told = yield* this.#tell();
         if (told) continue;
-        if (this.#failure !== undefined) throw this.#failure.error;
         if (this.#heardAll && this.#memberships.size === 0) return;
         await this.#bell.wait(this.#scope.signal);
       }
@@ -60,31 +63,32 @@ export class Conversation {
   }
 
   /** Tells what there is now. Returns whether there was something. */
-  async *#tell(): AsyncGenerator<ChatMessage, boolean> {
+  async *#tell(): AsyncGenerator<readonly ChatMessage[], boolean> {
     let told = false;
     const answers = this.#answers.splice(0);
     if (answers.length > 0) {
       this.#answersTaken.ring();
-      yield* answers;
+      yield answers;
       told = true;
     }
     for (const membership of [...this.#memberships.values()]) {
       const due = await membership.due(this.#scope);
-      yield* due;
+      if (due.length > 0) yield due;
       told ||= due.length > 0;
       if (!membership.isOver) continue;
       this.#memberships.delete(membership.room);
       membership.close();
-      yield* membership.lastWords;
+      if (membership.lastWords.length > 0) yield membership.lastWords;
       told = true;
     }
     return told;
   }
 
-  async #listen(first: ChatMessage, others: AsyncIterator<ChatMessage>): Promise<void> {
+  async #listen(first: readonly ChatMessage[], others: AsyncIterator<readonly ChatMessage[]>): Promise<void> {
     try {
-      await this.#hear(first);
-      for (let next = await others.next(); !next.done; next = await others.next()) await this.#hear(next.value);
+      for (const message of first) await this.#hear(message);
+      for (let next = await others.next(); !next.done; next = await others.next())
+        for (const message of next.value) await this.#hear(message);
       this.#heardAll = true;
       await this.#end([...this.#memberships.values()], false);
     } catch (error) {

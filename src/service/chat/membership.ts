@@ -5,7 +5,7 @@ import type { Cancellable } from "../../repository/scope.ts";
 import type { Bell } from "../bell.ts";
 import type { PresenceView, Stay } from "../presence-keeper.ts";
 import type { Cursor } from "../tail.ts";
-import type { DeliverableText, Rooms } from "./rooms.ts";
+import type { Rooms } from "./rooms.ts";
 
 /** So many texts are taken at a time. */
 const BATCH = 32;
@@ -34,7 +34,7 @@ export class Membership {
   /** The sequence of the last text that was delivered, or told to be gone. */
   #delivered: number;
   /** Undefined until the history has been delivered. */
-  #cursor: Cursor<DeliverableText> | undefined;
+  #cursor: Cursor<ChatMessage> | undefined;
   #present: readonly Presence[] = [];
   #members: ReadonlySet<string> = new Set();
   #goal = Number.POSITIVE_INFINITY;
@@ -69,10 +69,11 @@ export class Membership {
   }
 
   /** What is to be told now: some of it, or nothing, and then the bell rings when there may be something. */
-  async due(scope: Cancellable): Promise<ChatMessage[]> {
+  async due(scope: Cancellable): Promise<readonly ChatMessage[]> {
     if (this.#cursor === undefined) return this.#history(scope);
-    const texts = this.#tell(await this.#cursor.take(BATCH, scope));
-    return [...texts, ...this.#comingsAndGoings()];
+    const texts = this.#tell(await this.#cursor.take(scope));
+    const moves = this.#comingsAndGoings();
+    return moves.length === 0 ? texts : [...texts, ...moves];
   }
 
   /** What is told at the end. */
@@ -87,7 +88,7 @@ export class Membership {
     this.#onClosed();
   }
 
-  async #history(scope: Cancellable): Promise<ChatMessage[]> {
+  async #history(scope: Cancellable): Promise<readonly ChatMessage[]> {
     if (this.#delivered < this.#historyEnd) {
       const texts = await this.#rooms.list(this.room, { after: this.#delivered, limit: BATCH }, scope);
       // Where nothing is left of what there was, that is what there is to tell.
@@ -101,11 +102,18 @@ export class Membership {
     return [this.#notice(ChatMessageType.JOINED, joined)];
   }
 
-  #tell(texts: readonly DeliverableText[]): ChatMessage[] {
-    return texts.flatMap(({ sequence, message }) => {
+  /** What delivers texts: these themselves, the same for all, unless something is missing before or between them. */
+  #tell(texts: readonly ChatMessage[]): readonly ChatMessage[] {
+    const last = Number(texts.at(-1)?.sequence ?? this.#delivered);
+    if (last === this.#delivered + texts.length) {
+      this.#delivered = last;
+      return texts;
+    }
+    return texts.flatMap((text) => {
+      const sequence = Number(text.sequence);
       const gap = sequence > this.#delivered + 1 ? [this.#gap(sequence - 1)] : [];
       this.#delivered = sequence;
-      return [...gap, message];
+      return [...gap, text];
     });
   }
 

@@ -13,18 +13,12 @@ import { type Cursor, type Log, Tails } from "../tail.ts";
 /** A text goes with those of others, so that no call calls it off. */
 const POSTING_SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 5000 };
 
-/** A text of a room, and the message that delivers it: the same object for all members, so that its bytes are made once. */
-export interface DeliverableText {
-  readonly sequence: number;
-  readonly message: ChatMessage;
-}
-
 /** The rooms as the calls of this process share them: what is posted goes out together, and is read once for all members. */
 export class Rooms {
   readonly #rooms: ChatRooms;
   readonly #presences: PresenceKeeper;
   readonly #bus: Bus;
-  readonly #tails: Tails<DeliverableText>;
+  readonly #tails: Tails<ChatMessage>;
   readonly #posts: JointWrites<NewText, number>;
 
   constructor(rooms: ChatRooms, presences: PresenceKeeper, bus: Bus) {
@@ -55,7 +49,7 @@ export class Rooms {
 
   /** The sequence of the latest text of a room. */
   latest(room: string, scope: Cancellable): Promise<number> {
-    return this.#rooms.latest(room, scope);
+    return this.#tails.inTurn(() => this.#rooms.latest(room, scope));
   }
 
   /** Reads texts of a room, as ChatRooms.list does. */
@@ -63,12 +57,12 @@ export class Rooms {
     room: string,
     page: { readonly after: number; readonly limit: number },
     scope: Cancellable,
-  ): Promise<readonly DeliverableText[]> {
-    return logOf(room, this.#rooms, this.#bus).list(page, scope);
+  ): Promise<readonly ChatMessage[]> {
+    return this.#tails.inTurn(() => logOf(room, this.#rooms, this.#bus).list(page, scope));
   }
 
   /** Opens a cursor in the texts of a room, after a sequence. */
-  read(room: string, after: number, bell: Bell): Cursor<DeliverableText> {
+  read(room: string, after: number, bell: Bell): Cursor<ChatMessage> {
     return this.#tails.open(room, after, bell);
   }
 
@@ -83,16 +77,17 @@ export class Rooms {
   }
 }
 
-function logOf(room: string, rooms: ChatRooms, bus: Bus): Log<DeliverableText> {
+function logOf(room: string, rooms: ChatRooms, bus: Bus): Log<ChatMessage> {
   return {
     latest: (scope) => rooms.latest(room, scope),
-    list: async (page, scope) => (await rooms.list(room, page, scope)).map((text) => toDeliverable(room, text)),
-    positionOf: ({ sequence }) => sequence,
+    list: async (page, scope) => (await rooms.list(room, page, scope)).map((text) => toMessage(room, text)),
+    positionOf: ({ sequence }) => Number(sequence),
     follow: (wake) => bus.follow(topicOf(room), wake),
   };
 }
 
-function toDeliverable(room: string, { sequence, userId, text, clientMessageId, postedAt }: RoomText): DeliverableText {
+/** The message that delivers a text: the same object for all members, so that its bytes are made once. */
+function toMessage(room: string, { sequence, userId, text, clientMessageId, postedAt }: RoomText): ChatMessage {
   const message = create(ChatMessageSchema);
   message.userId = userId;
   message.message = text;
@@ -101,7 +96,7 @@ function toDeliverable(room: string, { sequence, userId, text, clientMessageId, 
   message.type = ChatMessageType.TEXT;
   message.sequence = BigInt(sequence);
   message.clientMessageId = clientMessageId;
-  return { sequence, message: Object.freeze(message) };
+  return Object.freeze(message);
 }
 
 function topicOf(room: string): string {
