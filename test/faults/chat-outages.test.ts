@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { freshDatabase } from "../support/database.ts";
+import { FULL } from "../support/full.ts";
 import { servingTestServer, type TestServer, userClient } from "../support/server.ts";
 import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { Member, TEXT } from "../user-service/chat-member.ts";
-import { presencesIn } from "../user-service/chat-places.ts";
 
 const ROOM = "lobby";
 
@@ -25,6 +26,7 @@ describe("Chat, when the database is lost", () => {
     proxy.judge = ({ text }) => (text.includes("COMMIT") ? "cut at the answer" : "pass");
     ada.post(ROOM, "two", "2");
     expect(await ada.end).toMatchObject({ code: "Unavailable", reason: "STORE_UNAVAILABLE" });
+    expect(ada.error?.findDetails(RetryInfoSchema)).toHaveLength(1);
     proxy.close();
     await bob.hears("2 ada: two");
     bob.post(ROOM, "three");
@@ -44,7 +46,7 @@ describe("Chat, when the database is lost", () => {
     expect(bob.messages.filter(({ type }) => type === TEXT)).toHaveLength(4);
   });
 
-  it("ends the calls of those who only listen, and shows them no more when it is back", async () => {
+  it("ends the calls of those who only listen, and serves them again when it is back", async () => {
     const url = await freshDatabase();
     const proxy = await startTcpProxy(url);
     const server = await servingTestServer({ environment: { DATABASE_URL: proxy.url } });
@@ -60,10 +62,10 @@ describe("Chat, when the database is lost", () => {
       const member = enter(server, "ada");
       return (await member.join(ROOM).catch(() => undefined)) && member;
     });
-    await again.sees(ROOM, "ada");
-    await again.finish();
-    await expect.poll(() => presencesIn(url)).toBe(0);
-  }, 30_000);
+    // Nobody could be told in the table: it takes as long as if the process had died.
+    if (FULL) await again.sees(ROOM, "ada");
+    expect(await again.finish()).toBeUndefined();
+  });
 });
 
 /** Tries until there is a result. */

@@ -14,6 +14,8 @@ export class Member {
   readonly messages: ChatMessage[] = [];
   /** How the call ended; undefined for OK. */
   readonly end: Promise<Failure | undefined>;
+  /** What the call has failed with. */
+  error: ConnectError | undefined;
   readonly #outbox: ChatInit[] = [];
   readonly #calling = new AbortController();
   readonly #waiting = new Set<() => void>();
@@ -88,8 +90,9 @@ export class Member {
 
   /** Waits until these, and nobody else, are in a room as far as has been told. What is told must fit: who comes was not there. */
   async sees(room: string, ...ids: string[]): Promise<void> {
-    const wanted = ids.toSorted().join();
-    await this.until(() => this.#membersOf(room).toSorted().join() === wanted);
+    const isWanted = (members: readonly string[]) =>
+      members.length === ids.length && ids.every((id) => members.includes(id));
+    await this.until(() => isWanted(this.#membersOf(room)));
   }
 
   #membersOf(room: string): string[] {
@@ -124,7 +127,8 @@ export class Member {
       }
       return undefined;
     } catch (error) {
-      return toFailure(ConnectError.from(error));
+      this.error = ConnectError.from(error);
+      return toFailure(this.error);
     } finally {
       this.#ended = true;
       this.#wake();

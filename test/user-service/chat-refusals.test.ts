@@ -115,7 +115,7 @@ describe("Chat, in rooms", () => {
     const room = "😀".repeat(32);
     await ada.join(room);
     for (const text of ["x", "x".repeat(8192), "😀".repeat(2048), "\u0001\n\u007f"]) {
-      ada.say({ room, message: text, userId: id, clientMessageId: `${text}${id}`.slice(-128) });
+      ada.say({ room, message: text, userId: id, clientMessageId: `${text.length}`.padStart(128, "i") });
       await ada.until(({ type, message }) => type === TEXT && message === text);
     }
     await ada.join("another", Number.MAX_SAFE_INTEGER);

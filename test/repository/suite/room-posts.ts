@@ -5,6 +5,11 @@ import { trickyTexts } from "../../support/texts.ts";
 import { ODD_TEXTS, SCOPE } from "./drafts.ts";
 import { allOf, newRoom, type OpenRooms, range, saidIn, sequencesOf, textOf, texts } from "./rooms.ts";
 
+/** Whole characters of a text. */
+function headOf(text: string): string {
+  return [...text].slice(0, 20).join("");
+}
+
 /** What rooms promise to those who post. */
 export function roomPostsContract(name: string, open: OpenRooms): void {
   describe(`${name}.post`, () => {
@@ -44,8 +49,8 @@ export function roomPostsContract(name: string, open: OpenRooms): void {
       const written = [...ODD_TEXTS, ...trickyTexts(300, seed), "😀".repeat(2048), "x".repeat(8192)].map(
         (text, index) =>
           textOf(text, {
-            userId: `${index % 7} ${text.slice(0, 20)}`,
-            clientMessageId: `${index}${text.slice(0, 20)}`,
+            userId: `${index % 7} ${headOf(text)}`,
+            clientMessageId: `${index}${headOf(text)}`,
           }),
       );
       await rooms.post(room, written, SCOPE);

@@ -28,9 +28,9 @@ async function join(rooms: Rooms) {
   const outbox: ChatMessage[] = [];
   let wake = () => {};
   let finished = false;
-  async function* say(): AsyncGenerator<ChatMessage> {
+  async function* say(): AsyncGenerator<readonly ChatMessage[]> {
     for (;;) {
-      yield* outbox.splice(0);
+      yield outbox.splice(0);
       if (outbox.length > 0) continue;
       if (finished) return;
       await new Promise<void>((resolve) => {
@@ -40,10 +40,14 @@ async function join(rooms: Rooms) {
   }
   const scope = { signal: new AbortController().signal };
   const first = create(ChatMessageSchema, { room: ROOM, type: JOIN });
-  const told = new Conversation(rooms, () => "ada", scope, 0).hold(first, say());
+  const told = new Conversation(rooms, () => "ada", scope, 0).hold([first], say());
+  const heard: string[] = [];
   const next = async () => {
-    const { value } = await told.next();
-    return value === undefined ? "the end" : wordsOf(value);
+    while (heard.length === 0) {
+      const { value, done } = await told.next();
+      heard.push(...(done ? ["the end"] : value.map(wordsOf)));
+    }
+    return heard.shift();
   };
   expect(await next()).toBe("joined at 0");
   return {
