@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { InProcessBus } from "../../../src/bus/in-process-bus.ts";
@@ -16,15 +17,28 @@ const HOUR_MS = 3_600_000;
 /** More than are kept for all who read. */
 const MANY = 1500;
 
-function startRooms(): Rooms {
-  const bus = new InProcessBus();
+/** Counts who follows something. */
+class CountingBus extends InProcessBus {
+  followers = 0;
+
+  override follow(topic: string, wake: () => void): () => void {
+    const unfollow = super.follow(topic, wake);
+    this.followers++;
+    return () => {
+      this.followers--;
+      unfollow();
+    };
+  }
+}
+
+function startRooms(bus: InProcessBus = new InProcessBus()): Rooms {
   const presences = new PresenceKeeper(new MemoryPresences(), bus);
   onTestFinished(() => presences.close());
   return new Rooms(new MemoryChatRooms({ ...RETENTION, maxAgeMs: HOUR_MS }), presences, bus);
 }
 
 /** A conversation of somebody who has just joined, and reads what there is when the test does. */
-async function join(rooms: Rooms) {
+async function join(rooms: Rooms, calling = new AbortController()) {
   const outbox: ChatMessage[] = [];
   let wake = () => {};
   let finished = false;
@@ -38,7 +52,7 @@ async function join(rooms: Rooms) {
       });
     }
   }
-  const scope = { signal: new AbortController().signal };
+  const scope = { signal: calling.signal };
   const first = create(ChatMessageSchema, { room: ROOM, type: JOIN });
   const told = new Conversation(rooms, () => "ada", scope, 0).hold([first], say());
   const heard: string[] = [];
@@ -52,6 +66,8 @@ async function join(rooms: Rooms) {
   expect(await next()).toBe("joined at 0");
   return {
     next,
+    /** Leaves the conversation as it is, as whoever serves it does when the call is over. */
+    abandon: () => told.return(undefined),
     say(message: ChatInit): void {
       outbox.push(create(ChatMessageSchema, message));
       wake();
@@ -94,5 +110,39 @@ describe("a conversation whose client has not read what is no longer kept", () =
     await postAndForget(rooms);
     ada.say({ room: ROOM, type: LEAVE });
     expect([await ada.next(), await ada.next()]).toEqual([`gap up to ${MANY}`, `left at ${MANY}`]);
+  });
+});
+
+describe("a conversation, when it is over", () => {
+  it.each([
+    ["half-closed", "finish"],
+    ["called off while nothing happens", "abort"],
+    ["called off while something is told", "abandon"],
+    ["failing", "break"],
+  ] as const)("has no followers, listeners or timers left: %s", async (_, way) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const bus = new CountingBus();
+    const rooms = startRooms(bus);
+    const calling = new AbortController();
+    const ada = await join(rooms, calling);
+    expect(bus.followers).toBeGreaterThan(0);
+    expect(vi.getTimerCount()).toBeGreaterThan(0);
+    if (way === "finish") {
+      ada.finish();
+      expect(await ada.next()).toBe("the end");
+    } else if (way === "abandon") {
+      await rooms.post(ROOM, textOf("hello"));
+      await ada.next();
+      await ada.abandon();
+    } else {
+      const next = ada.next();
+      if (way === "abort") calling.abort(new Error("over"));
+      else ada.say({ room: "elsewhere", message: "hello" });
+      await expect(next).rejects.toThrow();
+    }
+    expect(bus.followers).toBe(0);
+    expect(getEventListeners(calling.signal, "abort")).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
