@@ -51,7 +51,10 @@ const BY_HAND: Readonly<Record<string, readonly Caller[]>> = {
   CreateUsers: ["admin", "service"],
   UpdateUser: ["self", "admin"],
   DeleteUser: ["self", "admin"],
+  WatchUsers: ["admin", "service"],
+  UploadUserData: ["admin", "service"],
   Chat: ["user", "self", "admin", "service"],
+  CollaborativeEdit: ["user", "self", "admin", "service"],
 };
 
 const UNAUTHENTICATED = { code: "Unauthenticated", reason: "TOKEN_INVALID", domain: "user.v1" };
@@ -78,15 +81,18 @@ function policyOf(method: DescMethod) {
   return POLICIES.get(method) ?? expect.fail(`${method.name} has no policy`);
 }
 
-/** Makes a call of any kind, with one request message, and reads the whole answer. */
+/** Makes a call of any kind, with one request message, and reads its answer: the whole of it, or the beginning if it has no end. */
 async function call(transport: Transport, method: DescMethod, request: Message): Promise<void> {
   if (isUnary(method)) {
     await transport.unary(method, undefined, undefined, undefined, request);
     return;
   }
   const streaming = method as DescMethodStreaming;
-  const { message } = await transport.stream(streaming, undefined, undefined, undefined, streamOf(request));
-  await collect(message);
+  const over = new AbortController();
+  const { message } = await transport.stream(streaming, over.signal, undefined, undefined, streamOf(request));
+  if (method === UserService.method.watchUsers) await message[Symbol.asyncIterator]().next();
+  else await collect(message);
+  over.abort();
 }
 
 function isUnary(method: DescMethod): method is DescMethodUnary {

@@ -72,6 +72,7 @@ describe("readPolicies", () => {
   it("reads the policy of every method of user.v1", () => {
     const unary = { defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
     const long = { defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000 };
+    const live = { defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER };
     const { method } = UserService;
     expect([...readPolicies([UserService])]).toEqual([
       [method.getUser, { access: Access.AUTHENTICATED, ...unary }],
@@ -82,7 +83,13 @@ describe("readPolicies", () => {
       [method.createUsers, { access: Access.ADMIN_OR_SERVICE, ...long }],
       [method.updateUser, { access: Access.SELF_OR_ADMIN, ...unary, subjectOf: expect.any(Function) }],
       [method.deleteUser, { access: Access.SELF_OR_ADMIN, ...unary, subjectOf: expect.any(Function) }],
-      [method.chat, { access: Access.AUTHENTICATED, defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER }],
+      [method.watchUsers, { access: Access.ADMIN_OR_SERVICE, ...live }],
+      [
+        method.uploadUserData,
+        { access: Access.ADMIN_OR_SERVICE, defaultDeadlineMs: 600_000, longestDeadlineMs: 3_600_000 },
+      ],
+      [method.chat, { access: Access.AUTHENTICATED, ...live }],
+      [method.collaborativeEdit, { access: Access.AUTHENTICATED, ...live }],
     ]);
   });
 
