@@ -1,6 +1,6 @@
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFailed } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../src/gen/health/v1/health_pb.ts";
 import { freshDatabase } from "../support/database.ts";
 import { FULL } from "../support/full.ts";
@@ -64,6 +64,7 @@ interface Replica {
 /** Has a crowd talk, while something else happens, and checks what it has heard. */
 async function talk(plan: CrowdPlan, replicas: readonly Replica[], happen: () => Promise<void> = async () => {}) {
   const seed = chooseSeed();
+  onTestFailed(() => console.info(`SEED=${seed}`));
   const crowd = new Crowd(plan, new Random(seed), () => replicas.map(({ port }) => port));
   const failed = Promise.withResolvers<never>();
   for (const { process } of replicas)

@@ -94,12 +94,14 @@ export class Crowd {
     }
   }
 
-  /** Completes what is waited for when everybody has heard as many texts as were posted, or too many. */
+  /** Completes what is waited for when everybody has heard as many texts as were posted, or too many, or something wrong. */
   #onDelivered(): void {
     this.#deliveries++;
     if (this.#onComplete === undefined) return;
-    if (this.#members.every(({ last, unacknowledged }) => last >= this.#plan.messages && unacknowledged.size === 0))
-      this.#onComplete();
+    const isComplete = this.#members.every(
+      ({ last, unacknowledged }) => last >= this.#plan.messages && unacknowledged.size === 0,
+    );
+    if (isComplete || this.#agreement.faults.length > 0) this.#onComplete();
   }
 
   #authorOf(message: number): CrowdMember {
