@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { query } from "../support/database.ts";
-import { userClient } from "../support/server.ts";
+import { testConfig, userClient } from "../support/server.ts";
 import { GAP, TEXT } from "./chat-member.ts";
 import { PLACES, type Place } from "./chat-places.ts";
 import { createUser } from "./users.ts";
@@ -65,5 +65,11 @@ describe.each(PLACES)("Chat, in rooms $where", ({ open }) => {
       expect(await eve.until(({ type }) => type === TEXT)).toMatchObject({ clientMessageId: "id of hers" });
       await eve.finish();
     }
+  });
+});
+
+describe("Chat, unless the operator sets something else", () => {
+  it("keeps 10 000 texts of a room, for 7 days", () => {
+    expect(testConfig().chatRetention).toEqual({ maxCount: 10_000, maxAgeMs: 7 * 24 * 3_600_000 });
   });
 });
