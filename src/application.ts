@@ -11,7 +11,9 @@ import { UserService } from "./gen/user/v1/user_service_pb.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { Readiness } from "./readiness.ts";
 import type { ChatRooms } from "./repository/chat-rooms.ts";
+import type { Imports } from "./repository/imports.ts";
 import { MemoryChatRooms } from "./repository/memory/chat-rooms.ts";
+import { MemoryImports } from "./repository/memory/imports.ts";
 import { MemoryPresences } from "./repository/memory/presences.ts";
 import { MemoryUserRepository } from "./repository/memory/user-repository.ts";
 import { openStore } from "./repository/postgres/store.ts";
@@ -24,6 +26,7 @@ import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
 import { PresenceKeeper } from "./service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "./service/sealed-tokens.ts";
+import { createUploadIdentity } from "./service/upload/upload-identity.ts";
 import { createUserService } from "./service/user-service.ts";
 
 /** A service and what serves it. */
@@ -53,7 +56,8 @@ export function userApplication(config: Config, logger: Logger): Application {
   const storage = config.database === undefined ? inMemory(config) : inPostgres(config.database, config, logger);
   const { bus, sharedKey, readiness } = storage;
   const presences = new PresenceKeeper(storage.presences, bus);
-  const users = announcing(storage.users, () => bus.publish(CHANGES_TOPIC));
+  const announce = () => bus.publish(CHANGES_TOPIC);
+  const users = announcing(storage.users, announce);
   const configured = config.pageTokenKey;
   const key = configured === undefined ? sharedKey : () => configured;
   const service = createUserService({
@@ -66,6 +70,10 @@ export function userApplication(config: Config, logger: Logger): Application {
     authenticates: config.tokens !== undefined,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
+    imports: storage.imports,
+    identifyUpload: createUploadIdentity(key),
+    spooling: config.spooling,
+    announce,
   });
   return {
     services: [served(UserService, service)],
@@ -83,6 +91,7 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
   readonly users: UserRepository;
   readonly rooms: ChatRooms;
   readonly presences: Presences;
+  readonly imports: Imports;
   /** Between the replicas that share the storage. */
   readonly bus: Bus;
   /** A key that all replicas with the same storage have. */
@@ -92,10 +101,12 @@ interface Storage extends Pick<Application, "readiness" | "close"> {
 function inMemory({ changeRetention, chatRetention }: Config): Storage {
   const key = randomBytes(32);
   const rooms = new MemoryChatRooms(chatRetention);
+  const users = new MemoryUserRepository(changeRetention, (userId) => rooms.erase(userId));
   return {
-    users: new MemoryUserRepository(changeRetention, (userId) => rooms.erase(userId)),
+    users,
     rooms,
     presences: new MemoryPresences(),
+    imports: new MemoryImports(users),
     bus: new InProcessBus(),
     sharedKey: () => key,
     readiness: new Readiness(true),
@@ -130,6 +141,7 @@ function inPostgres(database: DatabaseConfig, config: Config, logger: Logger): S
     users: store.users,
     rooms: store.rooms,
     presences: store.presences,
+    imports: store.imports,
     bus,
     sharedKey: store.sharedKey,
     readiness,

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import type { z } from "zod";
 import type { ChangeRetention } from "./repository/change-log.ts";
@@ -19,6 +20,7 @@ export interface Config {
   readonly changeRetention: ChangeRetention;
   readonly chatRetention: ChatRetention;
   readonly maxUsersPerCall: number;
+  readonly spooling: SpoolConfig;
   readonly logLevel: Values["LOG_LEVEL"] & string;
   /** Undefined: pretty on a terminal, json otherwise. */
   readonly logFormat: Values["LOG_FORMAT"];
@@ -32,6 +34,13 @@ export interface DatabaseConfig {
   readonly url: string;
   /** How many connections calls may use at a time. */
   readonly poolSize: number;
+}
+
+/** How uploaded files are kept while they are imported. */
+export interface SpoolConfig {
+  readonly directory: string;
+  /** The size of the largest file. */
+  readonly maxBytes: number;
 }
 
 /** Which tokens are believed. */
@@ -187,6 +196,7 @@ function complete(values: Values, faults: Faults): Config {
       maxAgeMs: values.CHAT_HISTORY_MAX_AGE ?? 0,
     },
     maxUsersPerCall: values.MAX_USERS_PER_CALL ?? 0,
+    spooling: { directory: values.UPLOAD_DIRECTORY ?? tmpdir(), maxBytes: values.UPLOAD_MAX_BYTES ?? 0 },
     logLevel: values.LOG_LEVEL ?? "info",
     logFormat: values.LOG_FORMAT,
     shutdownDelayMs: values.SHUTDOWN_DELAY ?? 0,

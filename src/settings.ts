@@ -59,7 +59,7 @@ export const SETTINGS = {
   JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
   PAGE_TOKEN_KEY: {
     about:
-      "Key of page tokens and of what is kept of creation requests, the same for all replicas; if absent, made once and kept in the database, or made anew at each start",
+      "Key of page tokens and of what is kept of creation requests and uploads, the same for all replicas; if absent, made once and kept in the database, or made anew at each start",
     ...SECRET,
   },
   DATABASE_URL: {
@@ -98,6 +98,17 @@ export const SETTINGS = {
     about: "How many users one CreateUsers call may create",
     ...wholeNumber(1, 100_000),
     fallback: "10000",
+  },
+  UPLOAD_DIRECTORY: {
+    about:
+      "Directory that keeps an uploaded file while it is imported; that of the system for temporary files if absent",
+    allowed: "a path",
+    schema: z.string(),
+  },
+  UPLOAD_MAX_BYTES: {
+    about: "Size of the largest file that can be uploaded, in bytes",
+    ...wholeNumber(1, 9_999_999_999),
+    fallback: "268435456",
   },
   LOG_LEVEL: {
     about: "Least severity that is logged",

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { Connection } from "../repository/postgres/connection.ts";
 import type { Bus } from "./bus.ts";
@@ -79,23 +78,28 @@ export class PostgresBus implements Bus {
     connection.on("notification", ({ processId, payload = "" }) => {
       if (processId !== own()) for (const topic of fromPayload(payload)) this.#here.publish(topic);
     });
-    try {
-      await connection.connect();
+    let listening = false;
+    const attempt = connection.connect().then(async () => {
       await connection.query(LISTEN);
-      return connection;
-    } catch {
-      // The store says what is wrong with the database.
-      connection.cut();
-      return undefined;
-    }
+      listening = true;
+    });
+    // The store says what is wrong with the database, which may also say nothing at all.
+    await Promise.race([attempt.catch(() => {}), this.#pause(CONNECT_TIMEOUT_MS)]);
+    if (listening && !this.#closing.signal.aborted) return connection;
+    connection.cut();
+    return undefined;
   }
 
   /** Uses a connection until it is broken. */
   async #stay(connection: Connection): Promise<void> {
     this.#connection = connection;
     let broken = false;
-    const end = once(connection, "end").then(() => {
-      broken = true;
+    // Not events.once(), which fails where "error" comes before.
+    const end = new Promise<void>((resolve) => {
+      connection.once("end", () => {
+        broken = true;
+        resolve();
+      });
     });
     while (!broken && !this.#closing.signal.aborted) {
       // Also at the beginning: what came before LISTEN has not been heard.

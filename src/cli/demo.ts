@@ -6,13 +6,14 @@
  * Calls ADDRESS (localhost:50051 unless told) with TOKEN, or with a token that it makes as `npm run token` does. The users that
  * it creates are deleted again at the end, also when a step fails.
  */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import { ConfigError } from "../config.ts";
+import { UploadFormat } from "../gen/user/v1/upload_pb.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
 import {
   type ChatMessageSchema,
@@ -103,6 +104,28 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
     const { user } = await client.updateUser({ user: bio, updateMask: { paths: ["profile.bio"] } });
     say(`bio: ${user?.profile?.bio}; etag ${etag} is now ${user?.etag}`);
     await expectFailure(Code.Aborted, client.updateUser({ user: { ...bio, profile: { bio: "Lost update." } } }));
+  },
+
+  async uploadUserData({ client, ids, email }) {
+    const emails = ["edsger", "barbara"].map(email);
+    const file = Buffer.from(
+      `email,name,tags\n${emails.map((each) => `${each},New,imported\n`).join("")}nobody,Nobody,\n`,
+    );
+    const uploadId = randomUUID();
+    const sha256 = createHash("sha256").update(file).digest();
+    const header = { uploadId, format: UploadFormat.CSV, sizeBytes: BigInt(file.length), sha256 };
+    const send = (bytes: Buffer) =>
+      client.uploadUserData([
+        { part: { case: "header", value: header } },
+        { part: { case: "chunk", value: { data: bytes } } },
+      ]);
+    await expectFailure(Code.DataLoss, send(file.subarray(1)));
+    const { createdCount, failures } = await send(file);
+    for await (const user of client.listUsers({ streamAll: true })) if (emails.includes(user.email)) ids.add(user.id);
+    say(`${createdCount} users imported`);
+    for (const { line, field, description } of failures) say(`line ${line}: ${field} ${description}`);
+    const again = await send(file);
+    say(`sent again with the same upload_id: ${again.createdCount} users, as before`);
   },
 
   async chat({ client }) {

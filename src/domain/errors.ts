@@ -76,6 +76,45 @@ export class RequestIdReusedError extends Error {
   }
 }
 
+/** The caller has used the id of this upload before, for another file. */
+export class UploadIdReusedError extends Error {
+  override readonly name = "UploadIdReusedError";
+
+  constructor() {
+    super("must not be the id of an earlier upload of another file");
+  }
+}
+
+/** An uploaded file is larger than files may be. */
+export class UploadTooLargeError extends Error {
+  override readonly name = "UploadTooLargeError";
+  readonly limitBytes: number;
+
+  constructor(limitBytes: number) {
+    super("the file is too large");
+    this.limitBytes = limitBytes;
+  }
+}
+
+/** What has arrived of an uploaded file is not what was announced. */
+export class UploadDamagedError extends Error {
+  override readonly name = "UploadDamagedError";
+
+  /** `fact` says what was seen, for the caller. */
+  constructor(fact: string) {
+    super(fact);
+  }
+}
+
+/** An uploaded file cannot be kept until it is imported: the disk is full, say. Nothing has been imported. */
+export class SpoolUnavailableError extends Error {
+  override readonly name = "SpoolUnavailableError";
+
+  constructor(cause: unknown) {
+    super("the file cannot be kept now", { cause });
+  }
+}
+
 /** The users that one call is to create take too much memory together. */
 export class UsersTooLargeError extends Error {
   override readonly name = "UsersTooLargeError";

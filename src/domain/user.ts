@@ -93,7 +93,7 @@ export function draftUser(fields: UserFields): UserDraft {
   if (email === undefined || violations.length > 0) throw new InvalidInputError(violations);
   const { name, role, status, username, age, tags, metadata, contact, profile } = fields;
   const emailKey = email.normalized;
-  const usernameKey = username?.toLowerCase();
+  const usernameKey = usernameKeyOf(username);
   return {
     emailKey,
     usernameKey,
@@ -108,6 +108,11 @@ export function draftUser(fields: UserFields): UserDraft {
     contact,
     profile,
   };
+}
+
+/** What makes two usernames the same. */
+export function usernameKeyOf(username: string | undefined): string | undefined {
+  return username?.toLowerCase();
 }
 
 /** Metadata in the order of the keys. */

@@ -1,7 +1,7 @@
 import { create, type DescMessage, type DescMethod, isMessage } from "@bufbuild/protobuf";
-import { pathToString } from "@bufbuild/protobuf/reflect";
-import { createValidator, type Violation as RuleViolation, type Validator } from "@bufbuild/protovalidate";
-import { InvalidInputError, type Violation } from "../domain/errors.ts";
+import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { describeViolation } from "../contract/rule-violation.ts";
+import { InvalidInputError } from "../domain/errors.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /**
@@ -59,12 +59,8 @@ class ValidatedCall extends PassThrough {
     const result = this.#validator.validate<DescMessage>(input, message);
     if (result.kind === "valid") return undefined;
     if (result.kind === "error") return result.error;
-    const invalid = new InvalidInputError(result.violations.map(toViolation));
+    const invalid = new InvalidInputError(result.violations.map(describeViolation));
     const streams = methodKind === "client_streaming" || methodKind === "bidi_streaming";
     return streams ? invalid.in(`messages[${this.#index}]`) : invalid;
   }
-}
-
-function toViolation({ field, ruleId, message }: RuleViolation): Violation {
-  return { field: pathToString(field), reason: ruleId.toUpperCase().replaceAll(/\W/g, "_"), description: message };
 }

@@ -1,15 +1,23 @@
 import { TakenError } from "../domain/errors.ts";
 import type { UserDraft } from "../domain/user.ts";
 
+/** Keys that are taken. A Set is one. */
+export interface TakenKeys {
+  readonly size: number;
+  /** Takes a key, unless it is taken already, and returns the keys. */
+  add(key: string): { readonly size: number };
+  delete(key: string): unknown;
+}
+
 /** Takes what only one user may have, for a batch of drafts, and gives all of it back if the batch fails. */
 export class Claims {
-  readonly #emailKeys: Set<string>;
-  readonly #usernameKeys: Set<string>;
+  readonly #emailKeys: TakenKeys;
+  readonly #usernameKeys: TakenKeys;
   readonly #claimedEmailKeys: string[] = [];
   readonly #claimedUsernameKeys: string[] = [];
 
   /** Takes from these keys, which belong to users. */
-  constructor(emailKeys: Set<string>, usernameKeys: Set<string>) {
+  constructor(emailKeys: TakenKeys, usernameKeys: TakenKeys) {
     this.#emailKeys = emailKeys;
     this.#usernameKeys = usernameKeys;
   }
@@ -35,7 +43,7 @@ export class Claims {
 }
 
 /** Adds a key, and says whether it was new, with one look at the set. */
-function add(keys: Set<string>, key: string): boolean {
+function add(keys: TakenKeys, key: string): boolean {
   const before = keys.size;
   return keys.add(key).size > before;
 }

@@ -50,7 +50,7 @@ export function carryOut(plan: readonly Step[], create: (user: NewUser) => User)
   return users;
 }
 
-/** What tells a request from all others. The id goes first: it has no space, whatever the caller has. */
+/** What tells a request, or an upload, from all others. The id goes first: it has no space, whatever the caller has. */
 export function requestKey({ caller, id }: Pick<CreationRequest, "caller" | "id">): string {
   return `${id} ${caller}`;
 }

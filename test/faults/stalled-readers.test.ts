@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import type { ClientHttp2Stream } from "node:http2";
+import { tmpdir } from "node:os";
 import { fromBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { ServiceImpl } from "@connectrpc/connect";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { served } from "../../src/application.ts";
 import { InProcessBus } from "../../src/bus/in-process-bus.ts";
 import { BLANK_USER, draftUser, type User } from "../../src/domain/user.ts";
@@ -14,6 +15,7 @@ import {
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import { MemoryChatRooms } from "../../src/repository/memory/chat-rooms.ts";
+import { MemoryImports } from "../../src/repository/memory/imports.ts";
 import { MemoryPresences } from "../../src/repository/memory/presences.ts";
 import { MemoryUserRepository } from "../../src/repository/memory/user-repository.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
@@ -21,12 +23,14 @@ import { Rooms } from "../../src/service/chat/rooms.ts";
 import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
+import { createUploadIdentity } from "../../src/service/upload/upload-identity.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import { FULL } from "../support/full.ts";
-import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
-import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
+import { startTestServer } from "../support/server.ts";
+import { startServerProcess } from "../support/server-process.ts";
 import { endOf, frame, rawCall } from "./raw-call.ts";
+import { disconnect, growthOf, type StallingClient, stalled, startClients } from "./stalling-clients.ts";
 
 const CLIENTS = FULL ? 200 : 20;
 const USERS = FULL ? 200_000 : 2000;
@@ -36,8 +40,6 @@ const PAGE_SIZE = 1000;
 /** Long enough that one page is many times what the windows of HTTP/2 and of the server hold. */
 const NAME = "x".repeat(500);
 
-/** What a client takes in without reading, in bytes: the initial window of HTTP/2. */
-const WINDOW = 65_535;
 const MIB = 2 ** 20;
 
 /** A flag, and the length of the message. */
@@ -199,43 +201,14 @@ function serviceOf(repository: UserRepository): ServiceImpl<typeof UserService> 
     authenticates: false,
     creationRequests: new CreationRequests(() => key),
     maxUsersPerCall: 1,
+    imports: new MemoryImports(new MemoryUserRepository(RETENTION)),
+    identifyUpload: createUploadIdentity(() => key),
+    spooling: { directory: tmpdir(), maxBytes: 1 },
+    announce: () => {},
   });
 }
 
-/** By how many MiB the memory of a server grows by what clients do. They are disconnected afterwards. */
-async function growthOf(
-  server: ServerProcess,
-  act: () => Promise<readonly StallingClient[]>,
-): Promise<{ resident: number; inUse: number }> {
-  // In this order, what is garbage counts for the growth, and not for what was there before.
-  const inUseBefore = await server.memoryInUse();
-  const residentBefore = await server.residentMemory();
-  const clients = await act();
-  const resident = ((await server.residentMemory()) - residentBefore) / MIB;
-  const inUse = ((await server.memoryInUse()) - inUseBefore) / MIB;
-  disconnect(clients);
-  return { resident, inUse };
-}
-
 type ListRequest = MessageInitShape<typeof ListUsersRequestSchema>;
-
-/** A client on a connection of its own. */
-interface StallingClient {
-  readonly session: ClientHttp2Session;
-  readonly metadata: Readonly<Record<string, string>>;
-}
-
-async function startClients(port: number, count: number): Promise<StallingClient[]> {
-  const metadata = { authorization: `Bearer ${await tokenFor(ADMIN)}` };
-  const clients = Array.from({ length: count }, () => ({ session: connect(`http://127.0.0.1:${port}`), metadata }));
-  onTestFinished(() => disconnect(clients));
-  await Promise.all(clients.map(({ session }) => once(session, "connect")));
-  return clients;
-}
-
-function disconnect(clients: readonly StallingClient[]): void {
-  for (const { session } of clients) session.destroy();
-}
 
 function list({ session, metadata }: StallingClient, request: ListRequest): ClientHttp2Stream {
   const stream = rawCall(session, "/user.v1.UserService/ListUsers", { ...metadata, "grpc-timeout": "10M" });
@@ -282,18 +255,6 @@ async function stallChat(client: StallingClient): Promise<number> {
   send();
   await stalled(client, stream);
   return sent;
-}
-
-/** Waits until a client that does not read holds all that its window admits, and the server has had time for more. */
-async function stalled({ session }: StallingClient, stream: ClientHttp2Stream): Promise<void> {
-  while (stream.readableLength < WINDOW) await roundTrip(session);
-  for (let count = 0; count < 100; count++) await roundTrip(session);
-}
-
-function roundTrip(session: ClientHttp2Session): Promise<void> {
-  return new Promise((resolve, reject) => {
-    session.ping((error) => (error ? reject(error) : resolve()));
-  });
 }
 
 async function createUsers(port: number, count: number, name = NAME): Promise<void> {

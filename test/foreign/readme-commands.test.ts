@@ -1,7 +1,10 @@
 import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
 
 const hasGrpcurl = spawnSync("grpcurl", ["--version"]).status === 0;
@@ -57,5 +60,21 @@ describe("the calls that the README shows", () => {
     for (const { command } of calls) {
       expect(JSON.parse(await shell(command, address))).toEqual({ userId: "server", message: "Echo: hello" });
     }
+  });
+
+  it("import the file that the README imports", async () => {
+    const { address } = await startTestServer();
+    const [, script = ""] = /```bash\n(.*?)```/s.exec(readme) ?? [];
+    const folder = await mkdtemp(join(tmpdir(), "readme-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const path = `${resolve("node_modules/.bin")}:${process.env.PATH}`;
+    const local = script.replace("localhost:50051", address).replace("npx ", "");
+    const env = { ...process.env, PATH: path, TOKEN: await tokenFor(ADMIN) };
+    const { stdout } = await run("sh", ["-c", local], { cwd: folder, env });
+    expect(JSON.parse(stdout)).toMatchObject({
+      rowCount: "2",
+      createdCount: "1",
+      failures: [{ line: "3", field: "email" }],
+    });
   });
 });

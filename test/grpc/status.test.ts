@@ -10,6 +10,9 @@ import {
   RequestIdReusedError,
   TakenError,
   TooManyUsersError,
+  UploadDamagedError,
+  UploadIdReusedError,
+  UploadTooLargeError,
   UserNotFoundError,
 } from "../../src/domain/errors.ts";
 import {
@@ -124,6 +127,30 @@ const ANSWERS: readonly [Error, status, string, readonly Message[]][] = [
     "too many users in one call: at most 10000 are allowed",
     [info("TOO_MANY_USERS", { limit: "10000" })],
   ],
+  [
+    new UploadIdReusedError(),
+    status.INVALID_ARGUMENT,
+    "invalid request: messages[0].header.upload_id must not be the id of an earlier upload of another file",
+    [
+      info("INVALID_REQUEST"),
+      create(BadRequestSchema, {
+        fieldViolations: [
+          {
+            field: "messages[0].header.upload_id",
+            reason: "UPLOAD_ID_REUSED",
+            description: "must not be the id of an earlier upload of another file",
+          },
+        ],
+      }),
+    ],
+  ],
+  [
+    new UploadTooLargeError(100),
+    status.RESOURCE_EXHAUSTED,
+    "the file is too large: at most 100 bytes are allowed",
+    [info("UPLOAD_TOO_LARGE", { limit_bytes: "100" })],
+  ],
+  [new UploadDamagedError("3 bytes arrived"), status.DATA_LOSS, "3 bytes arrived", [info("UPLOAD_DAMAGED")]],
   [
     new IncompleteStreamError("3 messages arrived"),
     status.DATA_LOSS,

@@ -3,6 +3,7 @@ import { changesContract } from "./suite/changes.ts";
 import { creationRequestsContract } from "./suite/creation-requests.ts";
 import { creationsContract } from "./suite/creations.ts";
 import { deletionsContract } from "./suite/deletions.ts";
+import { pagesAsOfContract } from "./suite/pages-as-of.ts";
 import { readsContract } from "./suite/reads.ts";
 import { takenKeysContract } from "./suite/taken-keys.ts";
 import { updatesContract } from "./suite/updates.ts";
@@ -19,4 +20,5 @@ export function userRepositoryContract(name: string, create: () => Promise<UserR
   updatesContract(name, create);
   deletionsContract(name, create);
   changesContract(name, create);
+  pagesAsOfContract(name, create);
 }

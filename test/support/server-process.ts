@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 import { LogLines } from "./log-lines.ts";
@@ -12,6 +12,8 @@ export interface ServerProcess {
   readonly logs: LogLines;
   /** Resident memory in bytes, now. */
   residentMemory(): Promise<number>;
+  /** The most memory in bytes that was resident while something happened. */
+  peakMemory(happening: () => Promise<unknown>): Promise<number>;
   /** Memory in bytes that objects and buffers occupy, once the garbage is collected. */
   memoryInUse(): Promise<number>;
 }
@@ -27,11 +29,17 @@ const COLLECTOR = `
   process.channel.unref();
 `;
 
-/** Runs `src/main.ts` on a free port until the test is finished. */
-export async function startServerProcess(): Promise<ServerProcess> {
+/**
+ * Runs `src/main.ts` on a free port until the test is finished, with variables and options of Node besides those of the
+ * tests.
+ */
+export async function startServerProcess(
+  environment: Readonly<Record<string, string>> = {},
+  nodeOptions: readonly string[] = [],
+): Promise<ServerProcess> {
   const preload = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
-  const child = spawn(process.execPath, ["--expose-gc", "--import", preload, "src/main.ts"], {
-    env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET },
+  const child = spawn(process.execPath, [...nodeOptions, "--expose-gc", "--import", preload, "src/main.ts"], {
+    env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET, ...environment },
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   const exited = once(child, "exit");
@@ -53,7 +61,13 @@ export async function startServerProcess(): Promise<ServerProcess> {
   return {
     port: await listening.promise,
     logs,
-    residentMemory: () => residentMemoryOf(child.pid ?? 0),
+    residentMemory: () => memoryOf(child.pid ?? 0, "VmRSS"),
+    async peakMemory(happening) {
+      // Makes what is resident now the peak so far.
+      await writeFile(`/proc/${child.pid}/clear_refs`, "5");
+      await happening();
+      return memoryOf(child.pid ?? 0, "VmHWM");
+    },
     async memoryInUse() {
       child.send("measure");
       const [bytes] = await once(child, "message");
@@ -62,7 +76,7 @@ export async function startServerProcess(): Promise<ServerProcess> {
   };
 }
 
-async function residentMemoryOf(pid: number): Promise<number> {
+async function memoryOf(pid: number, entry: "VmRSS" | "VmHWM"): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  return Number(new RegExp(`^${entry}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
 }

@@ -1,5 +1,6 @@
 import { Client } from "pg";
 import { afterAll, onTestFinished } from "vitest";
+import type { Imports } from "../../src/repository/imports.ts";
 import { openStore, type Store } from "../../src/repository/postgres/store.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
 import { createDatabase, type TestDatabase } from "./database.ts";
@@ -8,6 +9,7 @@ import { createDatabase, type TestDatabase } from "./database.ts";
 export interface TestStore {
   readonly url: string;
   readonly users: UserRepository;
+  readonly imports: Imports;
 }
 
 /** A store that is lent to one test after the other. */
@@ -22,6 +24,7 @@ interface Lent {
 const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
   DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests; DELETE FROM audit_records;
   DELETE FROM chat_texts; DELETE FROM chat_rooms; DELETE FROM presences;
+  DELETE FROM uploads;
   UPDATE change_log SET expired_through = 0; SELECT setval('changes_revision_seq', 1, false); COMMIT`;
 
 /**
@@ -52,14 +55,16 @@ export function testStores(
   return async () => {
     const lent = idle.pop() ?? (await open(openAt));
     opened.add(lent);
-    const { users, isQuiet } = watch(lent.store.users);
+    const calls = { open: 0 };
+    const users = watch(lent.store.users, calls);
+    const imports = watch(lent.store.imports, calls);
     onTestFinished(async () => {
       // A call that the test has not waited for may yet write: then nobody else gets the store.
-      if (!isQuiet()) return;
+      if (calls.open > 0) return;
       await lent.eraser.query(EMPTY);
       idle.push(lent);
     });
-    return { url: lent.database.url, users };
+    return { url: lent.database.url, users, imports };
   };
 }
 
@@ -76,22 +81,20 @@ async function close({ database, store, eraser }: Lent): Promise<void> {
   await database.drop();
 }
 
-/** The same repository, and whether all calls of it are over. */
-function watch(repository: UserRepository): { users: UserRepository; isQuiet: () => boolean } {
-  let calls = 0;
-  const users = new Proxy(repository, {
+/** The same repository, of which calls that are not over are counted. */
+function watch<T extends object>(repository: T, calls: { open: number }): T {
+  return new Proxy(repository, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;
       return async (...args: readonly unknown[]) => {
-        calls++;
+        calls.open++;
         try {
           return await member.apply(target, args);
         } finally {
-          calls--;
+          calls.open--;
         }
       };
     },
   });
-  return { users, isQuiet: () => calls === 0 };
 }

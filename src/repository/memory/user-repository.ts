@@ -8,13 +8,14 @@ import type { Cancellable } from "../scope.ts";
 import type { CreationRequest, NewUser, UserPage, UserRepository } from "../user-repository.ts";
 import { MemoryChangeLog } from "./change-log.ts";
 import { KnownRequests } from "./known-requests.ts";
+import { OwnedKeys } from "./owned-keys.ts";
 
 /** Keeps users in the memory of this process, for as long as it lives. No method waits, so none can be interrupted. */
 export class MemoryUserRepository implements UserRepository {
   readonly keepsUsers = true;
   readonly #byId = new Map<string, User>();
-  readonly #emailKeys = new Set<string>();
-  readonly #usernameKeys = new Set<string>();
+  readonly #emailKeys = new OwnedKeys();
+  readonly #usernameKeys = new OwnedKeys();
   /** Ascending by id, because ids ascend with time: new users go to the end, and a page is found by bisection. */
   readonly #ordered: User[] = [];
   readonly #requests = new KnownRequests();
@@ -83,7 +84,7 @@ export class MemoryUserRepository implements UserRepository {
     scope.signal.throwIfAborted();
 
     this.#freeKeys(before);
-    new Claims(this.#emailKeys, this.#usernameKeys).claim(draft);
+    this.#giveKeys(draft, id);
     const changed = toChangedUser(user, draft);
     this.#byId.set(id, changed);
     this.#ordered[this.#firstAfter(id) - 1] = changed;
@@ -103,6 +104,17 @@ export class MemoryUserRepository implements UserRepository {
     this.#onDeleted(id);
   }
 
+  /** The user with an e-mail address, at once. */
+  withEmail(emailKey: string): User | undefined {
+    const id = this.#emailKeys.ownerOf(emailKey);
+    return id === undefined ? undefined : this.#byId.get(id);
+  }
+
+  /** The id of the user who has a username, at once. */
+  ownerOf(usernameKey: string): string | undefined {
+    return this.#usernameKeys.ownerOf(usernameKey);
+  }
+
   #get(id: string): User {
     const user = this.#byId.get(id);
     if (user === undefined) throw new UserNotFoundError(id);
@@ -116,11 +128,17 @@ export class MemoryUserRepository implements UserRepository {
 
   #insert(draft: NewUser, now: number): User {
     const user = toUser(draft, { id: newUserId(), createdAt: now, updatedAt: now, version: 1 });
+    this.#giveKeys(draft, user.id);
     this.#byId.set(user.id, user);
     this.#ordered.push(user);
     this.#changes.append("created", user.id, now);
     if (draft.request !== undefined) this.#requests.add(draft.request, user.id);
     return user;
+  }
+
+  #giveKeys({ emailKey, usernameKey }: UserDraft, id: string): void {
+    this.#emailKeys.give(emailKey, id);
+    if (usernameKey !== undefined) this.#usernameKeys.give(usernameKey, id);
   }
 
   #freeKeys({ emailKey, usernameKey }: UserDraft): void {

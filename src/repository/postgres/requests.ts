@@ -68,8 +68,8 @@ export async function insertRequests(requests: readonly CarriedOut[], session: S
   return inserted.length === requests.length;
 }
 
-/** What tells a request from all others. A hash, because callers may have names that PostgreSQL has no text for. */
-function keyOf(request: CreationRequest): Buffer {
+/** What tells a request, or an upload, from all others. A hash, because callers may have names that PostgreSQL has no text for. */
+export function keyOf(request: Pick<CreationRequest, "caller" | "id">): Buffer {
   return createHash("sha256").update(requestKey(request)).digest();
 }
 

@@ -1,11 +1,13 @@
 import { StoreUnavailableError } from "../../domain/errors.ts";
 import type { ChangeRetention } from "../change-log.ts";
 import type { ChatRetention, ChatRooms } from "../chat-rooms.ts";
+import type { Imports } from "../imports.ts";
 import type { Presences } from "../presences.ts";
 import type { UserRepository } from "../user-repository.ts";
 import { PostgresChatRooms } from "./chat-rooms.ts";
 import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
+import { PostgresImports } from "./imports.ts";
 import { migrate } from "./migrate.ts";
 import { PostgresPresences } from "./presences.ts";
 import { readSharedKey } from "./shared-key.ts";
@@ -32,6 +34,7 @@ export interface Store {
   readonly users: UserRepository;
   readonly rooms: ChatRooms;
   readonly presences: Presences;
+  readonly imports: Imports;
   /**
    * The key that all replicas share.
    *
@@ -67,6 +70,7 @@ export function openStore({ retention, chatRetention, ...options }: StoreOptions
     users: new PostgresUserRepository(database),
     rooms: new PostgresChatRooms(database),
     presences: new PostgresPresences(database),
+    imports: new PostgresImports(database),
     sharedKey() {
       if (key === undefined) throw new StoreUnavailableError("the database is not available");
       return key;

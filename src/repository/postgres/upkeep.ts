@@ -1,5 +1,6 @@
 import type { ChangeRetention } from "../change-log.ts";
 import type { ChatRetention } from "../chat-rooms.ts";
+import { UPLOAD_LIFETIME_MS } from "../imports.ts";
 import type { Cancellable } from "../scope.ts";
 import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
 import type { Database } from "./database.ts";
@@ -56,13 +57,23 @@ const FORGET_PRESENCES: Statement = {
     ) RETURNING session`,
 };
 
+const FORGET_UPLOADS: Statement = {
+  name: "forget_uploads",
+  text: `DELETE FROM uploads WHERE key IN (
+      SELECT key FROM uploads WHERE expires_at < $1 ORDER BY expires_at LIMIT ${SLICE} FOR UPDATE SKIP LOCKED
+    ) RETURNING key`,
+};
+
 /** What is kept. */
 export interface UpkeepRetention {
   readonly changes: ChangeRetention;
   readonly texts: ChatRetention;
 }
 
-/** Forgets what is no longer kept: changes, requests that have expired, texts of rooms, and presences of processes that have died. Any number of replicas may do it at once. */
+/**
+ * Forgets what is no longer kept: changes, requests and uploads that have expired, texts of rooms, and
+ * presences of processes that have died. Any number of replicas may do it at once.
+ */
 export async function cleanUp(
   database: Database,
   { changes, texts }: UpkeepRetention,
@@ -73,6 +84,7 @@ export async function cleanUp(
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
   await repeat(database, FORGET_TEXTS, [texts.maxCount, texts.maxAgeMs], scope);
   await repeat(database, FORGET_PRESENCES, [], scope);
+  await repeat(database, FORGET_UPLOADS, [toTimestamp(Date.now() - UPLOAD_LIFETIME_MS)], scope);
 }
 
 async function repeat(

@@ -7,10 +7,11 @@ import { Claims } from "../claims.ts";
 import { carryOut, planCreations, type Step } from "../creation-plan.ts";
 import type { Cancellable, WriteScope } from "../scope.ts";
 import type { NewUser, UserPage, UserRepository } from "../user-repository.ts";
-import { record, recordOfDeletion, recordsOfChange, recordsOfCreation } from "./audit.ts";
+import { record, recordOfDeletion, recordsOfChange } from "./audit.ts";
 import { PostgresChangeLog } from "./change-log.ts";
 import type { Database } from "./database.ts";
 import { ConflictError } from "./faults.ts";
+import { insertUsers, WAIT_IN_TURN } from "./insert-users.ts";
 import { JointReads } from "./joint-reads.ts";
 import { type CarriedOut, type FindRequest, findRequests, insertRequests } from "./requests.ts";
 import type { Session, Statement } from "./session.ts";
@@ -18,10 +19,8 @@ import {
   COLUMN_COUNT,
   COLUMN_NAMES,
   fromRow,
-  INSERTED_ROWS,
   SELECTED,
   type StoredUser,
-  toColumns,
   toRow,
   UPDATED_ROW,
   type UserRow,
@@ -42,10 +41,6 @@ const SUSPENDED: Statement = {
   name: "suspended_users",
   text: "SELECT id FROM users WHERE id = ANY ($1) AND status = 'suspended'",
 };
-const INSERT: Statement = {
-  name: "insert_users",
-  text: `INSERT INTO users (${COLUMN_NAMES}) ${INSERTED_ROWS}`,
-};
 const UPDATE: Statement = {
   name: "update_user",
   text: `UPDATE users SET (${COLUMN_NAMES}) = ${UPDATED_ROW}
@@ -55,23 +50,12 @@ const DELETE: Statement = {
   name: "delete_user",
   text: "DELETE FROM users WHERE id = $1 AND version = $2 RETURNING id",
 };
-/**
- * Before another attempt: transactions that want the same usernames in different orders wait for each other in a circle, and
- * PostgreSQL takes a second to notice (deadlock_timeout), each time.
- */
-const WAIT_IN_TURN: Statement = {
-  name: "wait_in_turn",
-  text: "SELECT pg_advisory_xact_lock(hashtextextended('creations', 0))",
-};
 /** Which of these keys belong to users other than $3. */
 const TAKEN: Statement = {
   name: "taken_keys",
   text: `SELECT email_key, username_key FROM users
     WHERE (email_key = ANY ($1) OR username_key = ANY ($2)) AND id <> $3`,
 };
-
-/** So many users go into one statement, which bounds what it takes in memory, and how long it cannot be called off. */
-const USERS_PER_INSERT = 1000;
 
 /** A row of LIST_AS_OF. */
 type AsOfRow = Omit<UserRow, "id"> & { readonly id: string | null; readonly revision: number };
@@ -221,12 +205,7 @@ async function createUsers(
     if (draft.request !== undefined) requests.push({ request: draft.request, userId: user.id });
     return user;
   });
-  // In the order of the keys, so that transactions which want the same ones wait for each other, and not in a circle.
-  stored.sort((one, other) => (one.emailKey < other.emailKey ? -1 : 1));
-  for (let start = 0; start < stored.length; start += USERS_PER_INSERT) {
-    await session.query(INSERT, toColumns(stored.slice(start, start + USERS_PER_INSERT)));
-  }
-  await record(session, author, stored.flatMap(recordsOfCreation));
+  await insertUsers(stored, session, author);
   return (await insertRequests(requests, session)) ? created : undefined;
 }
 

@@ -46,6 +46,10 @@ export const COLUMN_NAMES = COLUMNS.map(({ name }) => name).join(", ");
 export const INSERTED_ROWS = `SELECT ${COLUMNS.map(({ name, type }) => `${name}::${type}`).join(", ")}
   FROM unnest(${COLUMNS.map(({ type }, index) => `$${index + 1}::${elementOf(type)}[]`).join(", ")}) AS row (${COLUMN_NAMES})`;
 
+/** An UPDATE of users to what parameters say that each hold all values of a column, from $1 on. */
+export const REPLACED_ROWS = `UPDATE users SET (${COLUMN_NAMES}) = (${COLUMNS.map(({ name }) => `new.${name}`).join(", ")})
+  FROM (${INSERTED_ROWS}) AS new WHERE users.id = new.id`;
+
 /** A row of one parameter for each column, from $1 on, for an UPDATE. */
 export const UPDATED_ROW = `(${COLUMNS.map(({ type }, index) => `$${index + 1}::${type}`).join(", ")})`;
 

@@ -1,18 +1,20 @@
 import { describe, expect, it } from "vitest";
+import type { Imports } from "../../../src/repository/imports.ts";
 import type { UserRepository } from "../../../src/repository/user-repository.ts";
 import { query } from "../../support/database.ts";
 import { testStores } from "../../support/store.ts";
-import { changed, createOne, draft, drafts, errorOf, SCOPE } from "../suite/drafts.ts";
+import { changed, createOne, draft, drafts, errorOf, everybody, SCOPE } from "../suite/drafts.ts";
+import { applyAll, row } from "../suite/import-rows.ts";
 
 const AUTHOR = { author_id: SCOPE.author.id, author_role: SCOPE.author.role };
 const newStore = testStores();
 
 /** A store, and what is recorded of its users. */
-async function openStore(): Promise<{ users: UserRepository; records(): Promise<object[]> }> {
-  const { url, users } = await newStore();
+async function openStore(): Promise<{ users: UserRepository; imports: Imports; records(): Promise<object[]> }> {
+  const { url, users, imports } = await newStore();
   await query(url, "TRUNCATE audit_records");
   const columns = "author_id, author_role, action, user_id, old_value, new_value";
-  return { users, records: () => query(url, `SELECT ${columns} FROM audit_records ORDER BY id`) };
+  return { users, imports, records: () => query(url, `SELECT ${columns} FROM audit_records ORDER BY id`) };
 }
 
 describe("the audit records", () => {
@@ -43,6 +45,23 @@ describe("the audit records", () => {
     expect(await records()).toEqual([
       { ...AUTHOR, action: "set_role", user_id, old_value: null, new_value: "admin" },
       { ...AUTHOR, action: "set_status", user_id, old_value: null, new_value: "suspended" },
+    ]);
+  });
+
+  it("tell who did so by importing a file", async () => {
+    const { users, imports, records } = await openStore();
+    const { id } = await createOne(users, "ada@example.com");
+    const rows = [
+      row("ada@example.com", { status: "suspended", role: "admin" }),
+      row("new@example.com", { role: "admin" }),
+      row("plain@example.com"),
+    ];
+    await applyAll(imports, rows);
+    const created = (await everybody(users)).find(({ email }) => email === "new@example.com")?.id;
+    expect(await records()).toEqual([
+      { ...AUTHOR, action: "set_role", user_id: id, old_value: "user", new_value: "admin" },
+      { ...AUTHOR, action: "set_status", user_id: id, old_value: "active", new_value: "suspended" },
+      { ...AUTHOR, action: "set_role", user_id: created, old_value: null, new_value: "admin" },
     ]);
   });
 

@@ -226,6 +226,22 @@ describe("cleanUp, while others use the log", () => {
   });
 });
 
+describe("cleanUp, when uploads have expired", () => {
+  it("forgets those that expired a week ago, and leaves the others", async () => {
+    const { url, clean } = await storeWith(0);
+    await query(
+      url,
+      `INSERT INTO uploads (key, fingerprint, expires_at)
+      SELECT sha256(days::text::bytea), days::text, now() - days * interval '1 day' FROM unnest(ARRAY[-1, 6, 8]) AS days`,
+    );
+    await clean({});
+    expect(await query(url, "SELECT fingerprint FROM uploads ORDER BY expires_at DESC")).toEqual([
+      { fingerprint: "-1" },
+      { fingerprint: "6" },
+    ]);
+  });
+});
+
 describe("cleanUp, when requests have expired", () => {
   it("forgets those that expired a day ago, and knows the others", async () => {
     const { url, users, clean } = await storeWith(0);

@@ -244,7 +244,8 @@ export const UploadFormat = {
   /**
    * Means comma-separated values (RFC 4180) in UTF-8. The first line names the columns, of which `email` and `name` are required, and
    * `username`, `age`, `role`, `status`, `tags` (separated by `;`), `phone`, `slack_id`, `bio`, `avatar_url`, and `metadata.` with a key behind it may be
-   * there. An empty field says nothing.
+   * there. `role` and `status` are written like their values, `ADMIN` or `USER_ROLE_ADMIN`, in any case. An empty field says
+   * nothing; blank lines are left out.
    *
    * @generated from enum value: UPLOAD_FORMAT_CSV = 1;
    */

@@ -642,9 +642,10 @@ export const ChatMessageTypeSchema: GenEnum<ChatMessageType> = /*@__PURE__*/
  * INVALID_ARGUMENT and a BadRequest that lists the violations in the message: all those that its shape shows (lengths, ranges,
  * patterns), or, where there are none, all others; of more than 16 the first 16.
  *
- * Every method may fail with UNAVAILABLE and a RetryInfo: nothing has happened, and the call may be tried again after that
- * time. A method that writes may fail with UNKNOWN, reason `OUTCOME_UNKNOWN`, and no RetryInfo: touch with the database was lost
- * at a moment when nobody can say whether the change happened. With the same `request_id`, a creation can be sent again.
+ * Every method may fail with UNAVAILABLE and a RetryInfo: the call may be made again after that time, and unless the method says
+ * something else, nothing has happened. A method that writes may fail with UNKNOWN, reason `OUTCOME_UNKNOWN`, and no
+ * RetryInfo: touch with the database was lost at a moment when nobody can say whether the change happened. With the same
+ * `request_id`, a creation can be sent again, and with the same `upload_id`, a file.
  *
  * Send `x-request-id` (1 to 128 letters, digits, and `-_.:`) to find a call in the logs: the response metadata carries it
  * back. A call without one gets a new one, which every failure names in its trailing metadata.

@@ -1,0 +1,126 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type CallOptions, ConnectError } from "@connectrpc/connect";
+import { expect, onTestFinished } from "vitest";
+import { RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
+import {
+  WatchEventType,
+  type WatchUsersRequestSchema,
+  type WatchUsersResponse,
+} from "../../src/gen/user/v1/watch_pb.ts";
+import { freshDatabase } from "../support/database.ts";
+import { type Failure, toFailure } from "../support/errors.ts";
+import { servingTestServer, startTestServer, type TestServer, userClient } from "../support/server.ts";
+import type { UserClient } from "./users.ts";
+
+export const { CREATED, UPDATED, DELETED, SNAPSHOT, SNAPSHOT_END, HEARTBEAT } = WatchEventType;
+
+export type WatchRequest = Exclude<MessageInitShape<typeof WatchUsersRequestSchema>, { $typeName: string }>;
+
+/** No heartbeat comes while a test runs. */
+export const SELDOM = { seconds: 300n };
+export const OFTEN = { nanos: 100_000_000 };
+
+/** A server that is watched, and one through which users are changed: they may be the same. */
+export interface WatchedService {
+  readonly watching: TestServer;
+  readonly writing: TestServer;
+  /** The database of both, if there is one. */
+  readonly url?: string;
+}
+
+async function onPostgres(replicas: number): Promise<WatchedService> {
+  const url = await freshDatabase();
+  const start = () => servingTestServer({ environment: { DATABASE_URL: url } });
+  const [watching = expect.fail(), writing = watching] = await Promise.all(Array.from({ length: replicas }, start));
+  // Both at once: each of them waits for its clients.
+  onTestFinished(async () => void (await Promise.all([watching.server.stop(), writing.server.stop()])));
+  return { watching, writing, url };
+}
+
+/** Every way in which the service is deployed. */
+export const DEPLOYMENTS: readonly (readonly [name: string, start: () => Promise<WatchedService>])[] = [
+  [
+    "in memory",
+    async () => {
+      const server = await startTestServer();
+      return { watching: server, writing: server };
+    },
+  ],
+  ["on PostgreSQL", () => onPostgres(1)],
+  ["on PostgreSQL, with changes through another replica", () => onPostgres(2)],
+];
+
+/** How a watch ended that failed, and where another goes on. */
+export interface WatchEnd extends Failure {
+  readonly token: string | null;
+  /** Whether the caller is told to try again (RetryInfo). */
+  readonly retry: boolean;
+}
+
+/** A call of WatchUsers, whose events are read one by one. */
+export class Watch {
+  /** All that have been read so far. */
+  readonly events: WatchUsersResponse[] = [];
+  readonly #controller = new AbortController();
+  readonly #responses: AsyncIterator<WatchUsersResponse>;
+
+  constructor(client: UserClient, request: WatchRequest = {}, options: CallOptions = {}) {
+    const { signal } = this.#controller;
+    const responses = client.watchUsers({ heartbeatInterval: SELDOM, ...request }, { ...options, signal });
+    this.#responses = responses[Symbol.asyncIterator]();
+  }
+
+  /** The token of the last event that has been read. */
+  get token(): string {
+    return this.events.at(-1)?.resumeToken ?? "";
+  }
+
+  async next(): Promise<WatchUsersResponse> {
+    const { value, done } = await this.#responses.next();
+    if (done) return expect.fail("the watch ended with OK");
+    this.events.push(value);
+    return value;
+  }
+
+  async take(count: number): Promise<WatchUsersResponse[]> {
+    const taken: WatchUsersResponse[] = [];
+    while (taken.length < count) taken.push(await this.next());
+    return taken;
+  }
+
+  /** Reads events up to the first that is so, and returns all of these. */
+  async until(isLast: (event: WatchUsersResponse) => boolean): Promise<WatchUsersResponse[]> {
+    const taken = [await this.next()];
+    while (!isLast(taken.at(-1) ?? expect.fail())) taken.push(await this.next());
+    return taken;
+  }
+
+  /** Reads on until the call fails. */
+  async failure(): Promise<WatchEnd> {
+    try {
+      for (;;) await this.next();
+    } catch (reason) {
+      const error = ConnectError.from(reason);
+      const retry = error.findDetails(RetryInfoSchema).length > 0;
+      return { ...toFailure(error), token: error.metadata.get("x-resume-token"), retry };
+    }
+  }
+
+  /** Cancels the call. */
+  async cancel(): Promise<void> {
+    this.#controller.abort();
+    expect(await this.failure()).toMatchObject({ code: "Canceled" });
+  }
+}
+
+/** Watches from now on, or from a token, and returns once what takes effect will come. */
+export async function startWatch(server: TestServer, request: WatchRequest = {}): Promise<Watch> {
+  const watch = new Watch(userClient(server), request);
+  expect(await watch.next()).toMatchObject({ type: HEARTBEAT });
+  return watch;
+}
+
+/** What happened to whom. */
+export function storyOf(events: readonly WatchUsersResponse[]): [type: WatchEventType, userId: string][] {
+  return events.map(({ type, userId }) => [type, userId]);
+}
