@@ -29,6 +29,7 @@ describe("a crowd in a room on two replicas, whose connections break", () => {
       await later(KILL_AFTER_MS);
       const [killed] = replicas.splice(0, 1);
       killed?.process.child.kill("SIGKILL");
+      expect(await killed?.process.exit).toBe("SIGKILL");
       await later(DOWN_MS);
       replicas.push(await startReplica(url));
     });
