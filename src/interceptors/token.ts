@@ -15,6 +15,8 @@ export interface TokenOptions {
 }
 
 const DEFAULT_CACHE_SIZE = 10_000;
+/** As the contract has it. */
+const MAX_ID_BYTES = 128;
 /** A longer authorization is refused unread. */
 const MAX_AUTHORIZATION_LENGTH = 8192;
 /** The authorization that carries a token (RFC 6750). */
@@ -96,8 +98,14 @@ export async function signToken(options: TokenOptions, principal: Principal, lif
 }
 
 function toPrincipal({ sub = "", role = "user" }: JWTPayload): Principal {
-  if (sub === "" || !isPrincipalRole(role)) throw new UnauthenticatedError();
+  if (!isId(sub) || !isPrincipalRole(role)) throw new UnauthenticatedError();
   return { id: sub, role };
+}
+
+/** Says whether a text can be somebody's id: as the contract has ids, and as every database can keep them. */
+function isId(text: string): boolean {
+  const bytes = Buffer.byteLength(text);
+  return bytes > 0 && bytes <= MAX_ID_BYTES && text.isWellFormed() && !text.includes("\0");
 }
 
 function importKey(secret: Uint8Array): Promise<CryptoKey> {

@@ -12,7 +12,7 @@ export interface NewText {
 export interface RoomText extends NewText {
   /** 1 for the first of its room, and one more for each that follows. */
   readonly sequence: number;
-  /** Empty once its author has been deleted. */
+  /** Empty if its author is a user who has been deleted, before or since. */
   readonly text: string;
   /** Milliseconds since the Unix epoch. */
   readonly postedAt: number;

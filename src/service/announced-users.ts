@@ -1,12 +1,16 @@
+import { OutcomeUnknownError } from "../domain/errors.ts";
 import type { UserRepository } from "../repository/user-repository.ts";
 
-/** The same repository, which tells of each change that has taken effect through it, and of each that may have. */
+/** The same repository, which tells of each write that has succeeded, and of each that may have taken effect. */
 export function announcing(users: UserRepository, announce: () => void): UserRepository {
   const announced = async <T>(writing: Promise<T>): Promise<T> => {
     try {
-      return await writing;
-    } finally {
+      const result = await writing;
       announce();
+      return result;
+    } catch (error) {
+      if (error instanceof OutcomeUnknownError) announce();
+      throw error;
     }
   };
   return {

@@ -58,6 +58,9 @@ describe("a call without proof of identity", () => {
     "an nbf to come": async () => `Bearer ${await sign({ ...valid, nbf: now + 600 })}`,
     "no sub": async () => `Bearer ${await sign({ ...valid, sub: undefined })}`,
     "an empty sub": async () => `Bearer ${await sign({ ...valid, sub: "" })}`,
+    "a sub of 129 bytes": async () => `Bearer ${await sign({ ...valid, sub: "é".repeat(64) + "e" })}`,
+    "a sub with U+0000": async () => `Bearer ${await sign({ ...valid, sub: "a\0b" })}`,
+    "a sub with half a surrogate pair": async () => `Bearer ${await sign({ ...valid, sub: "a\ud800b" })}`,
     "an unknown role": async () => `Bearer ${await sign({ ...valid, role: "root" })}`,
     "the wrong issuer": async () => `Bearer ${await sign({ ...valid, iss: "another" })}`,
     "the wrong audience": async () => `Bearer ${await sign({ ...valid, aud: "another" })}`,
@@ -87,6 +90,11 @@ describe("a caller who is known", () => {
     const client = userClient(await startTestServer({ environment }), null);
     const headers = { authorization: `Bearer ${await sign(valid)}` };
     expect(await failureOf(client.getUser({ id: "x" }, { headers }))).toMatchObject({ code: "NotFound" });
+  });
+
+  it("may have an id of 128 bytes", async () => {
+    const client = userClient(await startTestServer(), { ...USER, id: "é".repeat(64) });
+    expect(await failureOf(client.getUser({ id: "x" }))).toMatchObject({ code: "NotFound" });
   });
 
   it("is a user if the token names no role", async () => {

@@ -73,7 +73,7 @@ describe("JointWrites", () => {
     expect(begun.flatMap(({ items }) => items)).toEqual(range(1, 450));
   });
 
-  it("tells those of a write that it failed, and nobody else", async () => {
+  it("fails those of a write with it, and those who wait behind them, and nobody else", async () => {
     const { writes, begin } = startWrites();
     const settled = Promise.allSettled([1, 2].map((item) => writes.write("a", item)));
     const write = await begin(1);
@@ -85,8 +85,12 @@ describe("JointWrites", () => {
       { status: "rejected", reason: error },
       { status: "rejected", reason: error },
     ]);
-    for (const count of [2, 3]) (await begin(count)).succeed();
-    expect(await Promise.all([later, elsewhere])).toEqual([30, 40]);
+    await expect(later).rejects.toBe(error);
+    (await begin(2)).succeed();
+    expect(await elsewhere).toBe(40);
+    const anew = writes.write("a", 5);
+    (await begin(3)).succeed();
+    expect(await anew).toBe(50);
   });
 
   it("goes on when all that there was has been written", async () => {

@@ -25,7 +25,7 @@ interface Lent {
 /** The changes go after the users, whose triggers note that these go. Takes less time than TRUNCATE for so few rows. */
 const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
   DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests; DELETE FROM audit_records;
-  DELETE FROM chat_texts; DELETE FROM chat_rooms; DELETE FROM presences;
+  DELETE FROM chat_texts; DELETE FROM chat_rooms; DELETE FROM chat_erased_authors; DELETE FROM presences;
   DELETE FROM document_operations; DELETE FROM documents;
   DELETE FROM uploads;
   UPDATE change_log SET expired_through = 0; SELECT setval('changes_revision_seq', 1, false); COMMIT`;

@@ -12,6 +12,9 @@ interface Room {
 export class MemoryChatRooms implements ChatRooms {
   readonly #retention: ChatRetention;
   readonly #rooms = new Map<string, Room>();
+  /** Who has been deleted. */
+  readonly #erased = new Set<string>();
+  #round = this.#rooms.values();
 
   constructor(retention: ChatRetention) {
     this.#retention = retention;
@@ -22,8 +25,11 @@ export class MemoryChatRooms implements ChatRooms {
     this.#rooms.set(name, room);
     const postedAt = Date.now();
     this.#forget(room, postedAt);
-    const sequences = texts.map((text) => add(room, text, postedAt));
+    const sequences = texts.map((text) =>
+      add(room, this.#erased.has(text.userId) ? withoutWords(text) : text, postedAt),
+    );
     this.#forget(room, postedAt);
+    this.#forgetElsewhere(postedAt);
     return sequences;
   }
 
@@ -40,10 +46,18 @@ export class MemoryChatRooms implements ChatRooms {
     return room.texts.slice(start, start + limit);
   }
 
-  /** Takes the words from what a user has said. */
+  /** Takes the words from what a user has said, and from what they yet say. */
   erase(userId: string): void {
+    this.#erased.add(userId);
     for (const room of this.#rooms.values())
-      room.texts = room.texts.map((text) => (text.userId === userId ? { ...text, text: "" } : text));
+      room.texts = room.texts.map((text) => (text.userId === userId ? withoutWords(text) : text));
+  }
+
+  /** One other room at a time, so that those are not forgotten in which nobody posts. */
+  #forgetElsewhere(now: number): void {
+    const { done, value: room } = this.#round.next();
+    if (done) this.#round = this.#rooms.values();
+    else this.#forget(room, now);
   }
 
   #forget(room: Room, now: number): void {
@@ -61,6 +75,10 @@ function add(room: Room, text: NewText, postedAt: number): number {
   room.texts.push({ ...text, sequence: room.latest, postedAt });
   if (text.clientMessageId !== "") room.byId.set(idOf(text), room.latest);
   return room.latest;
+}
+
+function withoutWords<T extends NewText>(text: T): T {
+  return { ...text, text: "" };
 }
 
 /** What tells a text from all others of its room. Neither part has U+0000. */

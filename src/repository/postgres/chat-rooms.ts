@@ -5,11 +5,14 @@ import type { Session, Statement } from "./session.ts";
 import { toStorable } from "./texts.ts";
 import { toMs } from "./user-rows.ts";
 
-/** Makes the room if it is new, and locks it until the transaction ends. */
+const CREATE: Statement = {
+  name: "create_chat_room",
+  text: "INSERT INTO chat_rooms (name, last_sequence) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING",
+};
+/** Until the transaction ends, nobody else posts in the room. */
 const LOCK: Statement = {
   name: "lock_chat_room",
-  text: `INSERT INTO chat_rooms (name, last_sequence) VALUES ($1, 0)
-    ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING last_sequence`,
+  text: "SELECT last_sequence FROM chat_rooms WHERE name = $1 FOR NO KEY UPDATE",
 };
 const KNOWN: Statement = {
   name: "known_chat_texts",
@@ -29,8 +32,10 @@ const INSERT: Statement = {
 const LATEST: Statement = { name: "latest_chat_text", text: "SELECT last_sequence FROM chat_rooms WHERE name = $1" };
 const LIST: Statement = {
   name: "list_chat_texts",
-  text: `SELECT sequence, user_id, text, coalesce(client_message_id, '') AS client_message_id, ${toMs("posted_at")} AS posted_at
-    FROM chat_texts WHERE room = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`,
+  text: `SELECT sequence, user_id, CASE WHEN erased.user_id IS NULL THEN text ELSE '' END AS text,
+      coalesce(client_message_id, '') AS client_message_id, ${toMs("posted_at")} AS posted_at
+    FROM (SELECT * FROM chat_texts WHERE room = $1 AND sequence > $2 ORDER BY sequence LIMIT $3) AS page
+    LEFT JOIN chat_erased_authors AS erased USING (user_id) ORDER BY sequence`,
 };
 
 interface KnownRow {
@@ -79,9 +84,8 @@ export class PostgresChatRooms implements ChatRooms {
 }
 
 async function postTexts(session: Session, room: string, texts: readonly NewText[]): Promise<number[]> {
-  const [locked] = await session.query<{ last_sequence: number }>(LOCK, [room]);
+  let last = await lockRoom(session, room);
   const known = await findKnown(session, room, texts);
-  let last = locked?.last_sequence ?? 0;
   const posted: (NewText & { readonly sequence: number })[] = [];
   const sequences = texts.map((text) => {
     const earlier = text.clientMessageId === "" ? undefined : known.get(idOf(text));
@@ -102,6 +106,16 @@ async function postTexts(session: Session, room: string, texts: readonly NewText
     ]);
   }
   return sequences;
+}
+
+/** Locks a room, which is made if it is new, and returns the sequence of its last text. */
+async function lockRoom(session: Session, room: string): Promise<number> {
+  const lock = () => session.query<{ last_sequence: number }>(LOCK, [room]);
+  const [known] = await lock();
+  if (known !== undefined) return known.last_sequence;
+  await session.query(CREATE, [room]);
+  const [created] = await lock();
+  return created?.last_sequence ?? 0;
 }
 
 /** The sequences of those texts that have been posted before. */

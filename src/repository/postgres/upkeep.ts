@@ -4,6 +4,7 @@ import { OPERATION_RETENTION } from "../documents.ts";
 import { UPLOAD_LIFETIME_MS } from "../imports.ts";
 import type { Cancellable } from "../scope.ts";
 import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
+import { forgetTexts } from "./chat-upkeep.ts";
 import type { Database } from "./database.ts";
 import { forgetOperations } from "./document-upkeep.ts";
 import type { Statement } from "./session.ts";
@@ -40,22 +41,10 @@ const FORGET_REQUESTS: Statement = {
     ) RETURNING key`,
 };
 
-/** The oldest texts of each room, as far as they are too many or too old. */
-const FORGET_TEXTS: Statement = {
-  name: "forget_chat_texts",
-  text: `DELETE FROM chat_texts WHERE (room, sequence) IN (
-      (SELECT room, sequence FROM chat_rooms CROSS JOIN LATERAL (
-        SELECT room, sequence FROM chat_texts WHERE room = name AND sequence <= last_sequence - $1 ORDER BY sequence
-      ) AS surplus LIMIT ${SLICE})
-      UNION ALL
-      (SELECT room, sequence FROM chat_texts WHERE posted_at < statement_timestamp() - $2 * interval '1 ms' LIMIT ${SLICE})
-      LIMIT ${SLICE}
-    ) RETURNING sequence`,
-};
 const FORGET_PRESENCES: Statement = {
   name: "forget_presences",
   text: `DELETE FROM presences WHERE session IN (
-      SELECT session FROM presences WHERE expires_at < clock_timestamp() LIMIT ${SLICE} FOR UPDATE SKIP LOCKED
+      SELECT session FROM presences WHERE expires_at < statement_timestamp() LIMIT ${SLICE} FOR UPDATE SKIP LOCKED
     ) RETURNING session`,
 };
 
@@ -84,7 +73,7 @@ export async function cleanUp(
   await repeat(database, FORGET_CHANGES, [changes.maxCount, changes.maxAgeMs], scope);
   // A whole lifetime after they have expired, so that it does not matter what the clocks of the replicas say.
   await repeat(database, FORGET_REQUESTS, [toTimestamp(Date.now() - REQUEST_LIFETIME_MS)], scope);
-  await repeat(database, FORGET_TEXTS, [texts.maxCount, texts.maxAgeMs], scope);
+  await forgetTexts(database, texts, scope);
   await repeat(database, FORGET_PRESENCES, [], scope);
   await forgetOperations(database, OPERATION_RETENTION, scope);
   await repeat(database, FORGET_UPLOADS, [toTimestamp(Date.now() - UPLOAD_LIFETIME_MS)], scope);

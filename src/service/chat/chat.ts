@@ -32,7 +32,7 @@ export function createChat({ rooms, authenticates }: ChatParts): Pick<ServiceImp
       if (echoes.length > 0) yield echoes;
       heard += echoes.length;
       if (first === -1) continue;
-      yield* new Conversation(rooms, authorsOf(context), context, heard).hold(messages.slice(first), batches);
+      yield* new Conversation(rooms, authorsOf(context), context, heard).run(messages.slice(first), batches);
       return;
     }
   }

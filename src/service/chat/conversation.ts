@@ -11,13 +11,14 @@ const MAX_TEXT_BYTES = 8192;
 /** So many texts of a call may be on their way into rooms, and so many answers on their way out, before no more is read of it. */
 const MAX_POSTING = 64;
 const MAX_ANSWERS = 64;
+const MAX_ANSWERS_LENGTH = 2 ** 16;
 
 /** Says who writes a message to a room; `otherwise` is who joined it. */
 export type AuthorOf = (message: ChatMessage, otherwise?: string) => string;
 
 /**
- * A call that talks in rooms: what its client says is heard while what happens in the rooms is told. Nothing is kept for a client that
- * does not read, but the place up to which it has read.
+ * A call that talks in rooms: what its client says is heard while what happens in the rooms is told. For a client that does not read,
+ * a batch of texts and some echoes are kept, and the place up to which it has read.
  */
 export class Conversation {
   readonly #rooms: Rooms;
@@ -26,6 +27,7 @@ export class Conversation {
   readonly #bell = new Bell();
   readonly #memberships = new Map<string, Membership>();
   readonly #answers: ChatMessage[] = [];
+  #answersLength = 0;
   readonly #answersTaken = new Bell();
   readonly #posting = new Set<Promise<void>>();
   #messages: number;
@@ -43,7 +45,7 @@ export class Conversation {
   }
 
   /** Hears messages and those after them, and tells what there is to tell, until after the half-close all that is owed is told. */
-  async *hold(
+  async *run(
     first: readonly ChatMessage[],
     others: AsyncIterator<readonly ChatMessage[]>,
   ): AsyncGenerator<readonly ChatMessage[]> {
@@ -51,9 +53,9 @@ export class Conversation {
     try {
       for (;;) {
         if (this.#failure !== undefined) throw this.#failure.error;
-        const told = yield* this.#tell();
+        const told = yield* this.#deliver();
         if (told) continue;
-        if (this.#heardAll && this.#memberships.size === 0) return;
+        if (this.#heardAll && this.#memberships.size === 0 && this.#answers.length === 0) return;
         await this.#bell.wait(this.#scope.signal);
       }
     } finally {
@@ -63,16 +65,17 @@ export class Conversation {
   }
 
   /** Tells what there is now. Returns whether there was something. */
-  async *#tell(): AsyncGenerator<readonly ChatMessage[], boolean> {
+  async *#deliver(): AsyncGenerator<readonly ChatMessage[], boolean> {
     let told = false;
     const answers = this.#answers.splice(0);
+    this.#answersLength = 0;
     if (answers.length > 0) {
       this.#answersTaken.ring();
       yield answers;
       told = true;
     }
     for (const membership of [...this.#memberships.values()]) {
-      const due = await membership.due(this.#scope);
+      const due = await membership.nextMessages(this.#scope);
       if (due.length > 0) yield due;
       told ||= due.length > 0;
       if (!membership.isOver) continue;
@@ -86,20 +89,25 @@ export class Conversation {
 
   async #listen(first: readonly ChatMessage[], others: AsyncIterator<readonly ChatMessage[]>): Promise<void> {
     try {
-      for (const message of first) await this.#hear(message);
+      for (const message of first) await this.#handle(message);
       for (let next = await others.next(); !next.done; next = await others.next())
-        for (const message of next.value) await this.#hear(message);
+        for (const message of next.value) await this.#handle(message);
       this.#heardAll = true;
       await this.#end([...this.#memberships.values()], false);
     } catch (error) {
-      this.#failure = { error };
+      this.#failure ??= { error };
     }
     this.#bell.ring();
   }
 
-  async #hear(message: ChatMessage): Promise<void> {
+  async #handle(message: ChatMessage): Promise<void> {
+    // What comes after a fault must not take effect without what has failed.
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#over) return;
     const index = this.#messages++;
     if (message.room === "") return this.#answer(message);
+    if (message.userId.includes("\0"))
+      throw invalid(index, "user_id", "USER_ID_CHARACTER", "must not contain U+0000 in a room");
     switch (message.type) {
       case ChatMessageType.UNSPECIFIED:
       case ChatMessageType.TEXT:
@@ -115,8 +123,10 @@ export class Conversation {
 
   async #answer(message: ChatMessage): Promise<void> {
     this.#answers.push(echoOf(message));
+    this.#answersLength += message.message.length;
     this.#bell.ring();
-    while (this.#answers.length >= MAX_ANSWERS) await this.#answersTaken.wait(this.#scope.signal);
+    while (this.#answers.length >= MAX_ANSWERS || this.#answersLength >= MAX_ANSWERS_LENGTH)
+      await this.#answersTaken.wait(this.#scope.signal);
   }
 
   async #join(message: ChatMessage): Promise<void> {

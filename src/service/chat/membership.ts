@@ -70,7 +70,7 @@ export class Membership {
   }
 
   /** What is to be told now: some of it, or nothing, and then the bell rings when there may be something. */
-  async due(scope: Cancellable): Promise<readonly ChatMessage[]> {
+  async nextMessages(scope: Cancellable): Promise<readonly ChatMessage[]> {
     if (this.#cursor === undefined) return this.#history(scope);
     const texts = this.#tell(await this.#cursor.take(scope));
     const moves = this.#comingsAndGoings();

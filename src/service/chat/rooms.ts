@@ -28,9 +28,12 @@ export class Rooms {
     this.#bus = bus;
     this.#tails = new Tails((room) => logOf(room, rooms, bus));
     this.#posts = new JointWrites(async (room, texts) => {
-      const sequences = await rooms.post(room, texts, POSTING_SCOPE);
-      bus.publish(topicOf(room));
-      return sequences;
+      try {
+        return await rooms.post(room, texts, POSTING_SCOPE);
+      } finally {
+        // Also after a failure, which may have taken effect.
+        bus.publish(topicOf(room));
+      }
     });
   }
 
@@ -54,7 +57,7 @@ export class Rooms {
   }
 
   /** Reads texts of a room, as ChatRooms.list does. */
-  async list(
+  list(
     room: string,
     page: { readonly after: number; readonly limit: number },
     scope: Cancellable,

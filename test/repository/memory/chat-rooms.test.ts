@@ -7,9 +7,11 @@ import type { OpenRooms } from "../suite/rooms.ts";
 
 const open: OpenRooms = async (retention = RETENTION) => {
   const rooms = new MemoryChatRooms(retention);
+  const users = new MemoryUserRepository(RETENTION);
+  users.onDeleted((userId) => rooms.erase(userId));
   return {
     replicas: [rooms],
-    users: new MemoryUserRepository(RETENTION, (userId) => rooms.erase(userId)),
+    users,
     async age(ms) {
       vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms });
       onTestFinished(() => void vi.useRealTimers());
