@@ -15,6 +15,7 @@ import { Batches } from "./batches.ts";
 import { Bell } from "./bell.ts";
 import { ChangeFeed } from "./change-feed.ts";
 import type { SealedTokens } from "./sealed-tokens.ts";
+import { ShownChanges } from "./shown-changes.ts";
 import { type Cursor, Tails } from "./tail.ts";
 import { toPassingUserMessage } from "./user-message.ts";
 
@@ -55,7 +56,7 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
     context: HandlerContext,
   ): AsyncGenerator<readonly WatchUsersResponse[]> {
     const start = await startOf(request, context);
-    const shown = new ShownChanges();
+    const shown = new ShownChanges(start.snapshotAfter ?? "");
     if (start.snapshotAfter === undefined) yield [heartbeat(start.revision)];
     else yield* snapshot(start.revision, start.snapshotAfter, shown, context);
 
@@ -93,7 +94,7 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
       const place = { after, limit: PAGE_SIZE };
       const page = await tails.inTurn(() => repository.listAsOf(place, context));
       const last = page.users.length < PAGE_SIZE ? undefined : page.users.at(-1)?.id;
-      shown.add(after, last, page.revision);
+      shown.add(last, page.revision);
       if (page.users.length > 0) {
         yield page.users.map((user) =>
           event(WatchEventType.SNAPSHOT, revision, `${revision} ${user.id}`, {
@@ -153,42 +154,12 @@ async function* resumable(
   { responseTrailer }: HandlerContext,
 ): AsyncGenerator<readonly WatchUsersResponse[]> {
   for await (const batch of batches) {
+    const token = batch.at(-1)?.resumeToken ?? "";
     yield batch;
-    responseTrailer.set(RESUME_TOKEN, batch.at(-1)?.resumeToken ?? "");
+    responseTrailer.set(RESUME_TOKEN, token);
   }
 }
 
 function heartbeatMsOf({ heartbeatInterval }: WatchUsersRequest): number {
   return heartbeatInterval === undefined ? DEFAULT_HEARTBEAT_MS : durationMs(heartbeatInterval);
-}
-
-/** The changes that a snapshot shows already, which others made while it was read. */
-class ShownChanges {
-  /** In the order of the ids. */
-  readonly #ranges: { readonly after: string; through: string | undefined; readonly revision: number }[] = [];
-
-  /**
-   * Notes that users whose ids are greater than `after` and not than `through` were shown as of a revision. Undefined stands for the
-   * beginning, and for the end.
-   */
-  add(after: string | undefined, through: string | undefined, revision: number): void {
-    const last = this.#ranges.at(-1);
-    if (last?.revision === revision) last.through = through;
-    else this.#ranges.push({ after: after ?? "", through, revision });
-  }
-
-  /** The changes, in their order, that have not been shown; the same array where these are all. */
-  without(changes: readonly WatchUsersResponse[]): readonly WatchUsersResponse[] {
-    // Later ranges are not of earlier revisions.
-    const last = this.#ranges.at(-1)?.revision ?? 0;
-    if ((changes[0]?.revision ?? 0) > last) this.#ranges.length = 0;
-    return this.#ranges.length === 0 ? changes : changes.filter((change) => !this.#includes(change));
-  }
-
-  #includes({ userId, revision }: WatchUsersResponse): boolean {
-    const range = this.#ranges.find(
-      ({ after, through }) => userId > after && (through === undefined || userId <= through),
-    );
-    return range !== undefined && revision <= range.revision;
-  }
 }

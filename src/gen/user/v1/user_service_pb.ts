@@ -485,7 +485,7 @@ export type ChatMessage = Message<"user.v1.ChatMessage"> & {
   userId: string;
 
   /**
-   * Holds the text. In rooms: 1 to 8192 bytes, without U+0000; empty once its author has been deleted.
+   * Holds the text. In rooms: 1 to 8192 bytes, without U+0000; empty if its author is a user who has been deleted.
    *
    * @generated from field: string message = 2;
    */
@@ -537,7 +537,8 @@ export type ChatMessage = Message<"user.v1.ChatMessage"> & {
   clientMessageId: string;
 
   /**
-   * Identifies who is in the room, in CHAT_MESSAGE_TYPE_JOINED: each member once, the caller included.
+   * Identifies who is in the room, in CHAT_MESSAGE_TYPE_JOINED: each member once, the caller included, and 1000 at most. Who comes or goes
+   * in that moment, on another replica, may be told of afterwards.
    *
    * @generated from field: repeated string member_ids = 9;
    */
@@ -779,7 +780,7 @@ export const UserService: GenService<{
    * kept: for 7 days, and a million of them, unless the operator sets something else. Fails with OUT_OF_RANGE when they are not.
    *
    * When the server stops, or loses what keeps the users, the call fails with UNAVAILABLE, and the trailing metadata
-   * `x-resume-token` holds the token of the last event that was sent.
+   * `x-resume-token` holds a token with which nothing is missed; the last events that were sent may come again.
    *
    * @generated from rpc user.v1.UserService.WatchUsers
    */
@@ -817,13 +818,13 @@ export const UserService: GenService<{
    *
    * A CHAT_MESSAGE_TYPE_JOIN enters a room: the texts after its `after_sequence` follow, then a CHAT_MESSAGE_TYPE_JOINED, and from then on
    * what is posted and who comes and goes. Every member gets each text once, the author too, in the order of their
-   * `sequence`, which has no gaps. Texts are kept: the last 10 000 of a room, for 7 days, unless the operator sets something else. Whoever
+   * `sequence`, which has no gaps; of one call, texts are posted in their order. Texts are kept: the last 10 000 of a room, for 7 days, unless the operator sets something else. Whoever
    * reads slowly gets them from there, and delays nobody; what is no longer kept is told by a CHAT_MESSAGE_TYPE_GAP. The
-   * texts of a user who is deleted lose their words.
+   * texts of a user who is deleted lose their words, also those posted afterwards.
    *
    * When the server stops, or loses what keeps the texts, the call fails with UNAVAILABLE: join again with the last `sequence` as
    * `after_sequence`, and post again, with the same `client_message_id`s, what has not come back. Fails with FAILED_PRECONDITION for a text to a room that
-   * has not been joined.
+   * has not been joined, or to leave it.
    *
    * @generated from rpc user.v1.UserService.Chat
    */

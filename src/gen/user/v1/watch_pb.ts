@@ -41,8 +41,8 @@ export type WatchUsersRequest = Message<"user.v1.WatchUsersRequest"> & {
   resumeToken: string;
 
   /**
-   * Limits the time without an event, after which a WATCH_EVENT_TYPE_HEARTBEAT comes: 0.1 to 300 seconds. Absent means 5
-   * seconds.
+   * Limits the time without an event, after which a WATCH_EVENT_TYPE_HEARTBEAT comes, once the snapshot is complete: 0.1 to 300
+   * seconds. Absent means 5 seconds.
    *
    * @generated from field: google.protobuf.Duration heartbeat_interval = 3;
    */
@@ -94,8 +94,8 @@ export type WatchUsersResponse = Message<"user.v1.WatchUsersResponse"> & {
   userId: string;
 
   /**
-   * Holds the user as of this change or a later one. Absent if the user is deleted by now, which is an event that follows,
-   * and in events that are of no user.
+   * Holds the user as of this change or a later one. Absent if the user had been deleted when the service read the change,
+   * which is an event that follows, and in events that are of no user.
    *
    * @generated from field: user.v1.User user = 5;
    */
