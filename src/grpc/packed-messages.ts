@@ -10,11 +10,11 @@ const LENGTH_BYTES = 4;
  * prefixes of all messages but the first, and when it is copied, corrects the length in the prefix before it. Should grpc-js
  * come to frame messages in another way, clients will not be able to read them, and tests fail.
  */
-export function packMessages(messages: readonly Buffer[]): Buffer {
+export function packMessages(messages: readonly Buffer[], allocate = Buffer.allocUnsafe): Buffer {
   const [first, ...others] = messages;
   if (first === undefined || others.length === 0) return first ?? Buffer.alloc(0);
 
-  const packed = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + PREFIX_BYTES + length, -PREFIX_BYTES));
+  const packed = allocate(messages.reduce((sum, { length }) => sum + PREFIX_BYTES + length, -PREFIX_BYTES));
   let end = first.copy(packed);
   for (const message of others) {
     end = packed.writeUInt8(0, end);

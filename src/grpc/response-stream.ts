@@ -5,13 +5,7 @@ import { Batches } from "../service/batches.ts";
 import type { CallContext } from "./call-context.ts";
 import { toFailure } from "./failure.ts";
 import type { LiveStream, LiveStreams } from "./live-streams.ts";
-import { packMessages } from "./packed-messages.ts";
-
-/**
- * Bytes after which messages that are there together are written. A client that does not read costs 16 of these beside the
- * write window, because grpc-js's streams hold 16 writes; on a live stream, which may stay unread for days, it costs one.
- */
-const PACK_BYTES = 4 * 1024;
+import { lastingPacks, packsOf } from "./packs.ts";
 
 /** The sending half of a call whose response is a stream. */
 export type ResponseStream = ServerWritableStream<Message, Buffer> | ServerDuplexStream<Message, Buffer>;
@@ -70,43 +64,14 @@ async function pump<T>(
 
   if (responses instanceof Batches) {
     for await (const batch of (responses as Batches<T>).batches) {
-      for (const pack of packsOf(batch, encode)) {
-        if (isLive) await writeThrough(pack);
-        else if (!write(pack)) await drained();
-      }
+      if (isLive) for (const pack of lastingPacks(batch, encode)) await writeThrough(pack);
+      else for (const pack of packsOf(batch, encode)) if (!write(pack)) await drained();
     }
   } else {
     for await (const response of responses) if (!write(encode(response))) await drained();
   }
   context.throwIfEnded();
   if (!headersSent) context.sendHeaders();
-}
-
-/** Packs of batches that are frozen, because they go to many clients. */
-const sharedPacks = new WeakMap<readonly unknown[], readonly Buffer[]>();
-
-/** A batch as it is written. */
-function packsOf<T>(batch: readonly T[], encode: (response: T) => Buffer): Iterable<Buffer> {
-  if (!Object.isFrozen(batch)) return inPacks(batch, encode);
-  const packs = sharedPacks.get(batch) ?? [...inPacks(batch, encode)];
-  sharedPacks.set(batch, packs);
-  return packs;
-}
-
-/** The encoded responses of a batch, packed in groups large enough to be worth a write. */
-function* inPacks<T>(batch: readonly T[], encode: (response: T) => Buffer): Generator<Buffer> {
-  let pack: Buffer[] = [];
-  let bytes = 0;
-  for (const response of batch) {
-    const message = encode(response);
-    pack.push(message);
-    bytes += message.length;
-    if (bytes < PACK_BYTES) continue;
-    yield packMessages(pack);
-    pack = [];
-    bytes = 0;
-  }
-  if (pack.length > 0) yield packMessages(pack);
 }
 
 function fail(call: ResponseStream, context: CallContext, error: unknown): void {

@@ -17,7 +17,7 @@ async function* singly<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]>
  * `batches` instead: an item that is waited for costs more than many that are there.
  */
 export class Batches<T> implements Batched<T> {
-  /** Can be iterated once, here or item by item. */
+  /** Can be iterated once, here or item by item. Whoever takes a batch that is not frozen may empty it. */
   readonly batches: AsyncIterable<readonly T[]>;
 
   constructor(batches: AsyncIterable<readonly T[]>) {

@@ -25,7 +25,7 @@ export const RESUME_TOKEN = "x-resume-token";
 const DEFAULT_HEARTBEAT_MS = 5000;
 
 /** So many users of a snapshot are read at a time, which bounds what a watcher who does not read keeps in memory. */
-const PAGE_SIZE = 32;
+const PAGE_SIZE = 16;
 
 /** What watching users takes. */
 export interface WatchUsersParts {
@@ -40,6 +40,15 @@ interface Start {
   readonly revision: number;
   /** The user after whom the snapshot goes on, empty for its beginning; undefined without one. */
   readonly snapshotAfter: string | undefined;
+}
+
+/** Some users of a snapshot. */
+interface SnapshotPage {
+  readonly events: WatchUsersResponse[];
+  /** The id of the last; undefined if no more follow. */
+  readonly last: string | undefined;
+  /** As of which they are. */
+  readonly revision: number;
 }
 
 /** Makes the RPC that watches users. */
@@ -91,22 +100,25 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
   ): AsyncGenerator<readonly WatchUsersResponse[]> {
     let after: string | undefined = startAfter === "" ? undefined : startAfter;
     for (;;) {
-      const place = { after, limit: PAGE_SIZE };
-      const page = await tails.inTurn(() => repository.listAsOf(place, context));
-      const last = page.users.length < PAGE_SIZE ? undefined : page.users.at(-1)?.id;
-      shown.add(last, page.revision);
-      if (page.users.length > 0) {
-        yield page.users.map((user) =>
-          event(WatchEventType.SNAPSHOT, revision, `${revision} ${user.id}`, {
-            userId: user.id,
-            user: toPassingUserMessage(user),
-          }),
-        );
-      }
-      if (last === undefined) break;
-      after = last;
+      const page: SnapshotPage = await readPage(revision, after, context);
+      after = page.last;
+      shown.add(after, page.revision);
+      if (page.events.length > 0) yield page.events;
+      if (after === undefined) break;
     }
     yield [event(WatchEventType.SNAPSHOT_END, revision)];
+  }
+
+  async function readPage(revision: number, after: string | undefined, context: HandlerContext): Promise<SnapshotPage> {
+    const page = await tails.inTurn(() => repository.listAsOf({ after, limit: PAGE_SIZE }, context));
+    const events = page.users.map((user) =>
+      event(WatchEventType.SNAPSHOT, revision, `${revision} ${user.id}`, {
+        userId: user.id,
+        user: toPassingUserMessage(user),
+      }),
+    );
+    const last = page.users.length < PAGE_SIZE ? undefined : page.users.at(-1)?.id;
+    return { events, last, revision: page.revision };
   }
 
   async function* changes(
