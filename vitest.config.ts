@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: full ? 1_800_000 : 15_000,
-    maxWorkers: full ? 1 : "100%",
+    maxWorkers: full ? 1 : 3,
     // Every test starts servers of its own, so that files need not be kept apart; loading the server for each takes longer.
     isolate: false,
     // One PostgreSQL server for all files, in which tests make databases of their own; to start one takes half a second.

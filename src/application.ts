@@ -75,7 +75,7 @@ export function userApplication(config: Config, logger: Logger): Application {
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
     imports: storage.imports,
-    identifyUpload: createUploadIdentity(key),
+    identifyUpload: createUploadIdentity(sharedKey),
     spooling: config.spooling,
     announce,
   });

@@ -6,13 +6,14 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { serveHealth } from "../src/grpc/health.ts";
 import { LiveStreams } from "../src/grpc/live-streams.ts";
+import { COMPILE_CACHE } from "./support/compile-cache.ts";
 import { startTestServer } from "./support/server.ts";
 
 const HEALTH_CHECK = fileURLToPath(new URL("../src/health-check.ts", import.meta.url));
 
 /** Runs the health check in this environment: its exit status, and what it says. */
 async function checkHealth(environment: Record<string, string>): Promise<{ status: number; said: string }> {
-  const env = { PATH: process.env.PATH ?? "", ...environment };
+  const env = { PATH: process.env.PATH ?? "", ...COMPILE_CACHE, ...environment };
   const child = spawn(process.execPath, [HEALTH_CHECK], { env, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {

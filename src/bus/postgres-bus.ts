@@ -12,7 +12,7 @@ const GATHER_MS = 10;
 const MAX_PAYLOAD_BYTES = 7999;
 
 /** The connection has so long to give a sign of life before it counts as broken, and then it is made anew. In milliseconds. */
-const SILENCE_MS = 5000;
+const SILENCE_MS = 2000;
 const RETRY_MS = 250;
 const CONNECT_TIMEOUT_MS = 1000;
 

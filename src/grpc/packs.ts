@@ -1,3 +1,4 @@
+import { letGo } from "../service/batches.ts";
 import { packMessages } from "./packed-messages.ts";
 
 /**
@@ -29,13 +30,13 @@ export function* packsOf<T>(batch: readonly T[], encode: Encode<T>, allocate = B
 }
 
 /**
- * The same packs, for a stream that may rest between two of them for days: they keep alive neither the messages nor each other. A
- * batch that is not frozen is emptied; the packs of one that is are made once.
+ * The same packs, for a stream that may rest between two of them for days: they keep alive neither messages, if these were
+ * given away, nor each other. The packs of a frozen batch are made once.
  */
 export function lastingPacks<T>(batch: readonly T[], encode: Encode<T>): readonly Buffer[] {
   // Not from Buffer's pool, whose slabs live for as long as a part of them.
   const packs = shared.get(batch) ?? [...packsOf(batch, encode, Buffer.allocUnsafeSlow)];
   if (Object.isFrozen(batch)) shared.set(batch, packs);
-  else (batch as T[]).length = 0;
+  else letGo(batch);
   return packs;
 }

@@ -1,4 +1,4 @@
-import { OperationsExpiredError, RevisionUnknownError } from "../domain/errors.ts";
+import { InvalidInputError, OperationsExpiredError, RevisionUnknownError } from "../domain/errors.ts";
 import {
   applyTo,
   beyondEnd,
@@ -17,6 +17,9 @@ export interface KeptDocument extends DocumentText {
   /** The revision up to which operations are no longer kept. */
   readonly expiredThrough: number;
 }
+
+/** So many steps, times the operations that these are to be done after, are worked out for one submission. */
+const MAX_WORK = 200_000;
 
 /** A submission on its way to the latest text. */
 interface Edit {
@@ -99,16 +102,19 @@ export class EditPlan {
     return this.#edits.filter(({ outcome }) => outcome === undefined);
   }
 
-  #apply({ submission, operation, growth }: Edit): Outcome {
+  #apply(edit: Edit): Outcome {
+    const { submission, operation, growth } = edit;
     try {
       if (reachOf(submission.operation) > lengthOf(this.#text) - growth) throw beyondEnd();
       const text = applyTo(this.#text, operation);
       this.#changesUser ||= text !== this.#text;
       const { userId, operationId } = submission;
-      this.#add({ revision: this.#revision + 1, operation, userId, operationId }, text);
-      return { revision: this.#revision };
+      const revision = this.#revision + 1;
+      edit.outcome = { revision };
+      this.#add({ revision, operation, userId, operationId }, text);
+      return edit.outcome;
     } catch (error) {
-      return { error: error as Error };
+      return refusal(error);
     }
   }
 
@@ -128,8 +134,16 @@ function toEdit(submission: Submission, document: KeptDocument, known: ReadonlyM
   if (baseRevision > document.revision) return { ...edit, outcome: { error: new RevisionUnknownError() } };
   if (baseRevision < document.expiredThrough) return { ...edit, outcome: { error: new OperationsExpiredError() } };
   try {
-    return { ...edit, operation: normalize(submission.operation) };
+    const operation = normalize(submission.operation);
+    const work = operation.length * (document.revision - baseRevision);
+    return work > MAX_WORK ? { ...edit, outcome: { error: new OperationsExpiredError() } } : { ...edit, operation };
   } catch (error) {
-    return { ...edit, outcome: { error: error as Error } };
+    return { ...edit, outcome: refusal(error) };
   }
+}
+
+/** The outcome for an operation that cannot be. */
+function refusal(error: unknown): Outcome {
+  if (error instanceof InvalidInputError) return { error };
+  throw error;
 }

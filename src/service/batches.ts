@@ -17,7 +17,7 @@ async function* singly<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]>
  * `batches` instead: an item that is waited for costs more than many that are there.
  */
 export class Batches<T> implements Batched<T> {
-  /** Can be iterated once, here or item by item. Whoever takes a batch that is not frozen may empty it. */
+  /** Can be iterated once, here or item by item. */
   readonly batches: AsyncIterable<readonly T[]>;
 
   constructor(batches: AsyncIterable<readonly T[]>) {
@@ -27,4 +27,17 @@ export class Batches<T> implements Batched<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     for await (const batch of this.batches) yield* batch;
   }
+}
+
+const givenAway = new WeakSet<readonly unknown[]>();
+
+/** Marks a batch that nobody looks at again but who takes it, and returns it. So it need not stay in memory while it is sent. */
+export function giveAway<T>(batch: T[]): T[] {
+  givenAway.add(batch);
+  return batch;
+}
+
+/** Empties a batch if it was given away. */
+export function letGo(batch: readonly unknown[]): void {
+  if (givenAway.has(batch)) (batch as unknown[]).length = 0;
 }

@@ -11,7 +11,7 @@ import {
   WatchUsersResponseSchema,
 } from "../gen/user/v1/watch_pb.ts";
 import type { UserRepository } from "../repository/user-repository.ts";
-import { Batches } from "./batches.ts";
+import { Batches, giveAway } from "./batches.ts";
 import { Bell } from "./bell.ts";
 import { ChangeFeed } from "./change-feed.ts";
 import type { SealedTokens } from "./sealed-tokens.ts";
@@ -103,7 +103,7 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
       const page: SnapshotPage = await readPage(revision, after, context);
       after = page.last;
       shown.add(after, page.revision);
-      if (page.events.length > 0) yield page.events;
+      if (page.events.length > 0) yield giveAway(page.events);
       if (after === undefined) break;
     }
     yield [event(WatchEventType.SNAPSHOT_END, revision)];

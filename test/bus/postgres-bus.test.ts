@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { PostgresBus } from "../../src/bus/postgres-bus.ts";
 import { freshDatabase, query } from "../support/database.ts";
+import { FULL } from "../support/full.ts";
 import { type ClientMessage, startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { busContract } from "./bus-suite.ts";
 import { allHear, Follower, hears } from "./follower.ts";
@@ -108,7 +109,7 @@ describe("PostgresBus without its connection", () => {
     await hears(bus, "news", () => other.publish("news"));
   });
 
-  it("makes another when it has fallen silent", PATIENCE, async () => {
+  it.runIf(FULL)("makes another when it has fallen silent", PATIENCE, async () => {
     const { bus, other, proxy } = await openWatched();
     await hears(bus, "news", () => other.publish("news"));
     const { connections } = proxy;

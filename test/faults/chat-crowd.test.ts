@@ -43,18 +43,22 @@ describe("a crowd in a room on two replicas that do not hear of each other", () 
     ["lose the connection with each notification", ({ text }) => (text.includes("pg_notify") ? "cut" : "pass")],
   ];
 
-  it.each(silences)("hears everything, though the replicas %s", { timeout: TIMEOUT_MS }, async (_, judge) => {
-    const proxy = await startTcpProxy(await freshDatabase());
-    let silenced = 0;
-    proxy.judge = (message) => {
-      const verdict = judge(message);
-      if (verdict !== "pass") silenced++;
-      return verdict;
-    };
-    const replicas = [await startReplica(proxy.url), await startReplica(proxy.url)];
-    await talk(SHORT, replicas);
-    expect(silenced).toBeGreaterThan(0);
-  });
+  it.each(FULL ? silences : silences.slice(0, 1))(
+    "hears everything, though the replicas %s",
+    { timeout: TIMEOUT_MS },
+    async (_, judge) => {
+      const proxy = await startTcpProxy(await freshDatabase());
+      let silenced = 0;
+      proxy.judge = (message) => {
+        const verdict = judge(message);
+        if (verdict !== "pass") silenced++;
+        return verdict;
+      };
+      const replicas = [await startReplica(proxy.url), await startReplica(proxy.url)];
+      await talk(SHORT, replicas);
+      expect(silenced).toBeGreaterThan(0);
+    },
+  );
 });
 
 interface Replica {

@@ -22,9 +22,9 @@ const UPDATES = BATCH / 10;
 const DELETIONS = BATCH / 20;
 const PER_ROUND = BATCH + UPDATES + DELETIONS;
 
-const CHANGES = FULL ? 200_000 : 2000;
+const CHANGES = FULL ? 200_000 : 1000;
 /** Where notifications are missing, what the poll finds is what takes time. */
-const CHANGES_WITHOUT_NEWS = FULL ? 50_000 : 1000;
+const CHANGES_WITHOUT_NEWS = FULL ? 50_000 : 500;
 
 /** How long who writes rests after a failure. */
 const REST_MS = 50;
@@ -56,19 +56,23 @@ describe("watchers who come and go", () => {
     expect(cuts).toBeGreaterThan(1);
   });
 
-  it("are told every change though each notification breaks its connection", { timeout: TIMEOUT_MS }, async () => {
-    const url = await freshDatabase();
-    const proxy = await startTcpProxy(url);
-    let cuts = 0;
-    proxy.judge = ({ text }) => {
-      if (!text.includes("pg_notify")) return "pass";
-      cuts++;
-      return "cut";
-    };
-    const replicas = [await Replica.start(proxy.url), await Replica.start(proxy.url)] as const;
-    await watchWrites(url, replicas, CHANGES_WITHOUT_NEWS);
-    expect(cuts).toBeGreaterThan(1);
-  });
+  it.runIf(FULL)(
+    "are told every change though each notification breaks its connection",
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const url = await freshDatabase();
+      const proxy = await startTcpProxy(url);
+      let cuts = 0;
+      proxy.judge = ({ text }) => {
+        if (!text.includes("pg_notify")) return "pass";
+        cuts++;
+        return "cut";
+      };
+      const replicas = [await Replica.start(proxy.url), await Replica.start(proxy.url)] as const;
+      await watchWrites(url, replicas, CHANGES_WITHOUT_NEWS);
+      expect(cuts).toBeGreaterThan(1);
+    },
+  );
 });
 
 /** Has watchers follow what writers do, and expects that each of them is told all of it, in order. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
+import { COMPILE_CACHE } from "./compile-cache.ts";
 import { LogLines } from "./log-lines.ts";
 import { JWT_SECRET } from "./server.ts";
 
@@ -39,7 +40,15 @@ export async function startServerProcess(
 ): Promise<ServerProcess> {
   const preload = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
   const child = spawn(process.execPath, [...nodeOptions, "--expose-gc", "--import", preload, "src/main.ts"], {
-    env: { HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json", SHUTDOWN_TIMEOUT: "5s", JWT_SECRET, ...environment },
+    env: {
+      HOST: "127.0.0.1",
+      PORT: "0",
+      LOG_FORMAT: "json",
+      SHUTDOWN_TIMEOUT: "5s",
+      JWT_SECRET,
+      ...COMPILE_CACHE,
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   const exited = once(child, "exit");

@@ -38,8 +38,10 @@ export class MemoryImports implements Imports {
 
   async apply(upload: Upload, firstRow: number, rows: readonly ImportRow[], scope: Cancellable): Promise<ImportReport> {
     scope.signal.throwIfAborted();
-    const known = this.#find(upload);
+    // Not by #find: an upload that has begun goes on, though it expire meanwhile.
+    const known = this.#uploads.get(requestKey(upload));
     if (known === undefined) throw new Error("the upload has not begun");
+    if (known.fingerprint !== upload.fingerprint) throw new UploadIdReusedError();
     if (rowCountOf(known.report) !== firstRow) return known.report;
 
     const { creations, changes, report } = planImports(withoutRepetition(rows), this.#users);

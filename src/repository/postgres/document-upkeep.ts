@@ -16,7 +16,7 @@ function forget(name: string, due: string): Statement {
       DELETE FROM document_operations USING due
       WHERE document_operations.user_id = due.user_id AND revision <= through RETURNING revision
     ), noted AS (
-      UPDATE documents SET expired_through = through FROM due WHERE documents.user_id = due.user_id
+      UPDATE documents SET expired_through = greatest(expired_through, through) FROM due WHERE documents.user_id = due.user_id
     )
     SELECT revision FROM gone`;
   return { name, text };

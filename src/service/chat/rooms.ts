@@ -46,7 +46,8 @@ export class Rooms {
     try {
       return await this.#posts.write(room, text);
     } catch (error) {
-      if (error instanceof OutcomeUnknownError) throw new StoreUnavailableError("the text may not be posted", error);
+      if (error instanceof OutcomeUnknownError)
+        throw new StoreUnavailableError("nobody can say whether the text has been posted; join again", error);
       throw error;
     }
   }

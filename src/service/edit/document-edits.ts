@@ -37,7 +37,7 @@ export class DocumentEdits {
   async apply(userId: string, submission: Submission): Promise<number> {
     const outcome = await this.#writes.write(userId, submission).catch((error: unknown) => {
       if (!(error instanceof OutcomeUnknownError)) throw error;
-      throw new StoreUnavailableError("the operation may not be applied", error);
+      throw new StoreUnavailableError("nobody can say whether the operation has been applied; send it again", error);
     });
     if ("error" in outcome) throw outcome.error;
     return outcome.revision;

@@ -24,6 +24,9 @@ export async function readDocument(
   return document;
 }
 
+/** A look at a bio is for all editors of a document, so that none of them calls it off. */
+const SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 2000 };
+
 /** What a log of operations takes. */
 export interface DocumentLogParts {
   readonly documents: Documents;
@@ -42,6 +45,8 @@ export class DocumentLog implements Log<CollaborativeEditResponse> {
   readonly #parts: DocumentLogParts;
   /** Whether the bio may be other than the text. */
   #mayDiffer = false;
+  /** For all who ask meanwhile. */
+  #catchingUp: Promise<void> | undefined;
 
   constructor(userId: string, parts: DocumentLogParts) {
     this.#userId = userId;
@@ -49,7 +54,7 @@ export class DocumentLog implements Log<CollaborativeEditResponse> {
   }
 
   async latest(scope: Cancellable): Promise<number> {
-    await this.#catchUp(scope);
+    await this.#catchUp();
     return this.#parts.documents.latest(this.#userId, scope);
   }
 
@@ -57,7 +62,7 @@ export class DocumentLog implements Log<CollaborativeEditResponse> {
     page: { readonly after: number; readonly limit: number },
     scope: Cancellable,
   ): Promise<CollaborativeEditResponse[]> {
-    await this.#catchUp(scope);
+    await this.#catchUp();
     return (await this.#parts.documents.list(this.#userId, page, scope)).map(operationEvent);
   }
 
@@ -78,15 +83,21 @@ export class DocumentLog implements Log<CollaborativeEditResponse> {
     };
   }
 
-  async #catchUp(scope: Cancellable): Promise<void> {
-    if (!this.#mayDiffer) return;
-    this.#mayDiffer = false;
+  async #catchUp(): Promise<void> {
+    if (this.#mayDiffer) this.#catchingUp ??= this.#look();
+    await this.#catchingUp;
+  }
+
+  async #look(): Promise<void> {
     const { documents, bus, inTurn } = this.#parts;
+    this.#mayDiffer = false;
     try {
-      await inTurn(() => readDocument(documents, bus, this.#userId, scope));
+      await inTurn(() => readDocument(documents, bus, this.#userId, SCOPE));
     } catch (error) {
       this.#mayDiffer = true;
       throw error;
+    } finally {
+      this.#catchingUp = undefined;
     }
   }
 }

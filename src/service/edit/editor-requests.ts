@@ -8,7 +8,7 @@ import type {
 import type { Bell } from "../bell.ts";
 
 /** So many operations of an editor are under way at most; until one comes back, nothing more is read from them. */
-const MAX_UNDER_WAY = 32;
+const MAX_UNDER_WAY = 8;
 
 /** What becomes of the requests of an editor. */
 export interface EditorActions {
@@ -78,7 +78,7 @@ export class EditorRequests {
       // The first message has opened the document.
       for (let index = 1; !this.#closed && this.#failure === undefined; index++) {
         const { done, value } = await this.#requests.next();
-        if (done) break;
+        if (done || this.#closed || this.#failure !== undefined) break;
         this.#carryOut(value, index);
         await this.#room();
       }

@@ -51,14 +51,18 @@ function toRow(line: number, texts: readonly string[], columns: readonly CsvColu
 async function* readFields(chunks: AsyncIterable<Buffer>): AsyncGenerator<Fields> {
   // Counted here, because the parser counts a line break of two characters within quotes twice.
   let line = 1;
-  /** Of the rows that the parser has read, and nobody has taken from it. */
+  let skipped = 0;
+  // Of the rows that the parser has read, and nobody has taken from it.
   const lines: number[] = [];
   const parser = parse({
     record_delimiter: ["\r\n", "\n"],
     relax_column_count: true,
+    skip_empty_lines: true,
     max_record_size: MAX_ROW_BYTES,
-    on_record(texts) {
-      const begin = line;
+    on_record(texts, { empty_lines: emptyLines }) {
+      const begin = line + emptyLines - skipped;
+      line = begin;
+      skipped = emptyLines;
       line += 1 + countLineBreaks(texts);
       if (texts.length === 1 && texts[0] === "") return null;
       lines.push(begin);

@@ -25,7 +25,8 @@ export type ToImportRow = (row: FileRow, caller: Principal) => ImportRow;
 
 /** Every row is held to the rules of the contract, which are compiled for the first one. */
 export function createToImportRow(): ToImportRow {
-  const validator = createValidator();
+  // One fault of a row is told.
+  const validator = createValidator({ failFast: true });
 
   function check(request: CreateUserRequest): UserDraft {
     const result = validator.validate(CreateUserRequestSchema, request);

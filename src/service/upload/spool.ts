@@ -27,8 +27,11 @@ export class Spool implements AsyncDisposable {
     const path = join(directory, `upload-${randomUUID()}`);
     try {
       const file = await open(path, "wx+", 0o600);
-      // From here on nobody else finds it, and nothing of it stays behind.
-      await unlink(path);
+      // From then on nobody else finds it, and nothing of it stays behind.
+      await unlink(path).catch(async (error: unknown) => {
+        await file.close();
+        throw error;
+      });
       return new Spool(file);
     } catch (error) {
       throw new SpoolUnavailableError(error);

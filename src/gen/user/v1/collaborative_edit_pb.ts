@@ -95,7 +95,8 @@ export const OpenDocumentSchema: GenMessage<OpenDocument> = /*@__PURE__*/
 export type EditOperation = Message<"user.v1.EditOperation"> & {
   /**
    * Identifies the operation: a UUID of the editor's choice. Sent again, after a new connection, an operation that has been
-   * applied is not applied again; within the operations since `after_revision` it is known by this id.
+   * applied is not applied again, as long as it is kept. It comes back only if it is among the operations after `after_revision` or the
+   * snapshot: what a snapshot holds does not.
    *
    * @generated from field: string operation_id = 1;
    */
@@ -103,7 +104,7 @@ export type EditOperation = Message<"user.v1.EditOperation"> & {
 
   /**
    * Holds the revision of the text that `steps` go through. Fails with OUT_OF_RANGE if there is no such revision yet, or if
-   * the operations since are no longer kept.
+   * the operations since are no longer kept, or too many for so many steps: 200 000 when multiplied.
    *
    * @generated from field: int64 base_revision = 2;
    */

@@ -793,8 +793,9 @@ export const UserService: GenService<{
    * Imports a file of users.
    *
    * Nothing of the file is imported before the client's half-close, nor if its size or its SHA-256 is another than the header says
-   * (DATA_LOSS), or if it cannot be read as what its format is (INVALID_ARGUMENT). After that its rows are applied in their
-   * order, some hundred at a time. A row whose e-mail address is a user's changes what it names of that user, also if an earlier row of the same file
+   * (DATA_LOSS), or if it cannot be read as what its format is (INVALID_ARGUMENT): if it is not UTF-8, has a row of more
+   * than 256 KiB, or is CSV with another header or with quotes that do not end. After that its rows are applied in their
+   * order, a few hundred at a time. A row whose e-mail address is a user's changes what it names of that user, also if an earlier row of the same file
    * created them; every other row creates a user. A row that cannot be imported is reported, and the others are imported without it: so is
    * one that says more than the caller may (role and status are for admins).
    *
@@ -834,7 +835,7 @@ export const UserService: GenService<{
     output: typeof ChatMessageSchema;
   },
   /**
-   * Edits a text together with others: the `profile.bio` of a user.
+   * Edits a text together with others: the `profile.bio` of a user. Whoever has a token may edit, unlike with UpdateUser.
    *
    * The editor opens the document, gets its text, and then each operation that is applied, in order: the next revision each
    * time. An operation of the editor's own is applied after those that it did not know of: the server transforms it, so that it
@@ -843,7 +844,8 @@ export const UserService: GenService<{
    * has the text of everybody when nothing is under way.
    *
    * Every operation that changes the text changes the user: bio, `etag` and `updated_at`, and WatchUsers tells of it. A change of the bio by other methods
-   * reaches the editors as an operation. Operations are kept: the last 10 000 of a document, for 7 days.
+   * reaches the editors as an operation. Operations are kept: the last 10 000 of a document, for 7 days. What somebody
+   * has written into others' texts stays when they are deleted.
    *
    * After the client's half-close, the call ends with OK when its operations have come back. When the server stops, or loses what keeps the text, it
    * fails with UNAVAILABLE: open the document again with `after_revision`, and send again the operation that has not come back. Fails
