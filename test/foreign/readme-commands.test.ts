@@ -61,17 +61,42 @@ describe("the calls that the README shows", () => {
       expect(JSON.parse(await shell(command, address))).toEqual({ userId: "server", message: "Echo: hello" });
     }
   });
+});
 
-  it("import the file that the README imports", async () => {
+/** The scripts in a page of docs/. */
+function scriptsOf(page: string): string[] {
+  const text = readFileSync(new URL(`../../docs/${page}`, import.meta.url), "utf8");
+  return [...text.matchAll(/```(?:sh|bash)\n(.*?)```/gs)].map(([, script = ""]) => script);
+}
+
+/** What a script prints, in a folder of its own. */
+async function outputOf(script: string, address: string): Promise<string> {
+  const cwd = await mkdtemp(join(tmpdir(), "docs-"));
+  onTestFinished(() => rm(cwd, { recursive: true }));
+  const path = `${resolve("node_modules/.bin")}:${process.env.PATH}`;
+  const env = { ...process.env, PATH: path, TOKEN: await tokenFor(ADMIN) };
+  const { stdout } = await run("bash", ["-c", script.replace("localhost:50051", address)], { cwd, env });
+  return stdout;
+}
+
+describe("the scripts in docs", () => {
+  it.runIf(hasGrpcurl)("work with grpcurl", async () => {
     const { address } = await startTestServer();
-    const [, script = ""] = /```bash\n(.*?)```/s.exec(readme) ?? [];
-    const folder = await mkdtemp(join(tmpdir(), "readme-"));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const path = `${resolve("node_modules/.bin")}:${process.env.PATH}`;
-    const local = script.replace("localhost:50051", address).replace("npx ", "");
-    const env = { ...process.env, PATH: path, TOKEN: await tokenFor(ADMIN) };
-    const { stdout } = await run("sh", ["-c", local], { cwd: folder, env });
-    expect(JSON.parse(stdout)).toMatchObject({
+    const [talk = "", listen = "", upload = ""] = scriptsOf("live-streams.md");
+    const [edit = ""] = scriptsOf("collaborative-edit.md");
+    expect(await outputOf(talk, address)).toMatch(/"message": "hello",.*"sequence": "1",/s);
+    expect(await outputOf(listen, address)).toMatch(/"message": "hello",.*"CHAT_MESSAGE_TYPE_JOINED"/s);
+    expect(await outputOf(upload, address)).toMatch(/"rowCount": "2",\s*"createdCount": "1",.*"line": "3"/s);
+    expect(await outputOf(edit, address)).toMatch(/"text": "Hello".*"insert": ", world"/s);
+  });
+
+  it("import a file with buf curl too", async () => {
+    const { address } = await startTestServer();
+    const [, , upload = ""] = scriptsOf("live-streams.md");
+    const script = upload
+      .replace("grpcurl -plaintext", "buf curl --http2-prior-knowledge --protocol grpc")
+      .replace("-d @ localhost:50051 ", `-d @- http://${address}/`);
+    expect(JSON.parse(await outputOf(script, address))).toMatchObject({
       rowCount: "2",
       createdCount: "1",
       failures: [{ line: "3", field: "email" }],
