@@ -1,8 +1,11 @@
 import { create, type DescMessage, type DescMethod, isMessage } from "@bufbuild/protobuf";
-import { createValidator, type Validator } from "@bufbuild/protovalidate";
+import { createValidator } from "@bufbuild/protovalidate";
 import { describeViolation } from "../contract/rule-violation.ts";
 import { InvalidInputError } from "../domain/errors.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
+
+/** Keeps the rules that it has compiled: one for all servers of a process, because that takes longer than all else of a start. */
+const validator = createValidator();
 
 /**
  * Holds every request message of `methods`, of each message of a stream, to the rules that the contract states as
@@ -14,27 +17,24 @@ import { type Interceptor, PassThrough } from "./pass-through.ts";
  * @throws Error if the rules of a message do not compile.
  */
 export function createValidation(methods: ReadonlyMap<string, DescMethod>): Interceptor {
-  const validator = createValidator();
   for (const { input } of methods.values()) {
     const { error } = validator.validate(input, create(input));
     if (error !== undefined && error.name !== "ValidationError") throw error;
   }
   return ({ path }, call) => {
     const method = methods.get(path);
-    return method === undefined ? call : new ValidatedCall(call, method, validator);
+    return method === undefined ? call : new ValidatedCall(call, method);
   };
 }
 
 class ValidatedCall extends PassThrough {
   readonly #method: DescMethod;
-  readonly #validator: Validator;
   #index = 0;
   #refused = false;
 
-  constructor(outer: PassThrough["outer"], method: DescMethod, validator: Validator) {
+  constructor(outer: PassThrough["outer"], method: DescMethod) {
     super(outer);
     this.#method = method;
-    this.#validator = validator;
   }
 
   override onReceiveMessage(message: unknown): void {
@@ -56,7 +56,7 @@ class ValidatedCall extends PassThrough {
   #check(message: unknown): Error | undefined {
     const { input, methodKind } = this.#method;
     if (!isMessage(message, input)) return new Error(`not a message of type ${input.typeName}`);
-    const result = this.#validator.validate<DescMessage>(input, message);
+    const result = validator.validate<DescMessage>(input, message);
     if (result.kind === "valid") return undefined;
     if (result.kind === "error") return result.error;
     const invalid = new InvalidInputError(result.violations.map(describeViolation));
