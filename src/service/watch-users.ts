@@ -131,15 +131,16 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
     let lastAt = performance.now();
     for (;;) {
       const taken = await cursor.take(context);
+      const atEnd = taken.length === 0;
       const news = shown.without(taken);
       if (news.length > 0) {
-        yield news;
+        yield Object.isFrozen(news) ? news : giveAway(news);
         lastAt = performance.now();
       } else if (performance.now() - lastAt >= heartbeatMs) {
         yield [heartbeat(cursor.position)];
         lastAt = performance.now();
       }
-      if (taken.length === 0) await bell.wait(context.signal, Math.max(lastAt + heartbeatMs - performance.now(), 0));
+      if (atEnd) await bell.wait(context.signal, Math.max(lastAt + heartbeatMs - performance.now(), 0));
     }
   }
 

