@@ -66,7 +66,7 @@ describe.each([
         kibPerWatcher: perWatcher,
       });
       // With the garbage that V8 lets stand.
-    expect(growth.resident).toBeLessThan(128);
+      expect(growth.resident).toBeLessThan(128);
       expect(growth.inUse).toBeLessThan(64);
       expect(remaining).toBeLessThan(8);
     },
