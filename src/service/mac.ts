@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 
 /** Computes the 32 bytes that authenticate some data. */
 export type Mac = (data: string | Uint8Array) => Buffer;
@@ -11,5 +11,14 @@ export type KeySource = () => Uint8Array;
  * other, though the key is the same. What `key` throws is thrown.
  */
 export function createMac(key: KeySource, purpose: string): Mac {
-  return (data) => createHmac("sha256", key()).update(`user.v1 ${purpose}:`).update(data).digest();
+  return (data) => createHmac("sha256", keyObjectOf(key())).update(`user.v1 ${purpose}:`).update(data).digest();
+}
+
+const keyObjects = new WeakMap<Uint8Array, KeyObject>();
+
+/** The key as node:crypto has it, which takes longer to make than a code of a few bytes. */
+function keyObjectOf(key: Uint8Array): KeyObject {
+  const known = keyObjects.get(key) ?? createSecretKey(key);
+  keyObjects.set(key, known);
+  return known;
 }
