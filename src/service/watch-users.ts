@@ -10,7 +10,7 @@ import {
   type WatchUsersResponse,
   WatchUsersResponseSchema,
 } from "../gen/user/v1/watch_pb.ts";
-import type { UserRepository } from "../repository/user-repository.ts";
+import type { UserPage, UserRepository } from "../repository/user-repository.ts";
 import { Batches, giveAway } from "./batches.ts";
 import { Bell } from "./bell.ts";
 import { ChangeFeed } from "./change-feed.ts";
@@ -24,8 +24,12 @@ export const RESUME_TOKEN = "x-resume-token";
 
 const DEFAULT_HEARTBEAT_MS = 5000;
 
-/** So many users of a snapshot are read at a time, which bounds what a watcher who does not read keeps in memory. */
-const PAGE_SIZE = 16;
+/**
+ * So many users of a snapshot are read at a time: one more with each page, as long as the watcher reads on, because what is read for one
+ * who does not stays in memory.
+ */
+const FIRST_PAGE_SIZE = 6;
+const MAX_PAGE_SIZE = 128;
 
 /** What watching users takes. */
 export interface WatchUsersParts {
@@ -99,25 +103,27 @@ export function createWatchUsers(parts: WatchUsersParts): Pick<ServiceImpl<typeo
     context: HandlerContext,
   ): AsyncGenerator<readonly WatchUsersResponse[]> {
     let after: string | undefined = startAfter === "" ? undefined : startAfter;
+    let limit = FIRST_PAGE_SIZE;
     for (;;) {
-      const page: SnapshotPage = await readPage(revision, after, context);
+      const page: SnapshotPage = await readPage(revision, { after, limit }, context);
       after = page.last;
       shown.add(after, page.revision);
       if (page.events.length > 0) yield giveAway(page.events);
       if (after === undefined) break;
+      limit = Math.min(limit + 1, MAX_PAGE_SIZE);
     }
     yield [event(WatchEventType.SNAPSHOT_END, revision)];
   }
 
-  async function readPage(revision: number, after: string | undefined, context: HandlerContext): Promise<SnapshotPage> {
-    const page = await tails.inTurn(() => repository.listAsOf({ after, limit: PAGE_SIZE }, context));
+  async function readPage(revision: number, place: UserPage, context: HandlerContext): Promise<SnapshotPage> {
+    const page = await tails.inTurn(() => repository.listAsOf(place, context));
     const events = page.users.map((user) =>
       event(WatchEventType.SNAPSHOT, revision, `${revision} ${user.id}`, {
         userId: user.id,
         user: toPassingUserMessage(user),
       }),
     );
-    const last = page.users.length < PAGE_SIZE ? undefined : page.users.at(-1)?.id;
+    const last = page.users.length < place.limit ? undefined : page.users.at(-1)?.id;
     return { events, last, revision: page.revision };
   }
 
