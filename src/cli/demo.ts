@@ -13,6 +13,7 @@ import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import { ConfigError } from "../config.ts";
+import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import type { CollaborativeEditRequestSchema, EditStepSchema } from "../gen/user/v1/collaborative_edit_pb.ts";
 import { UploadFormat } from "../gen/user/v1/upload_pb.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
@@ -238,8 +239,11 @@ async function expectFailure(code: Code, call: Promise<unknown>): Promise<void> 
   say(`fails: ${Code[code]}, ${error.rawMessage}`);
 }
 
-function explain({ code, rawMessage }: ConnectError): string {
-  if (code === Code.Unavailable) return `Nothing serves at ${address}. Start it with: npm start`;
+function explain(error: ConnectError): string {
+  const { code, rawMessage } = error;
+  // What serves tells why it cannot.
+  const serves = error.findDetails(ErrorInfoSchema).length > 0;
+  if (code === Code.Unavailable && !serves) return `Nothing serves at ${address}. Start it with: npm start`;
   if (code === Code.Unauthenticated)
     return "The server wants a token: export TOKEN=..., as it printed it, or JWT_SECRET.";
   return `${Code[code]}: ${rawMessage}`;
