@@ -1,6 +1,7 @@
 import type { ChatRetention } from "../chat-rooms.ts";
 import type { Cancellable } from "../scope.ts";
 import type { Database } from "./database.ts";
+import { repeat } from "./repeat.ts";
 import type { Statement } from "./session.ts";
 
 /** So many texts go at a time, so that nobody waits long for a room. */
@@ -54,17 +55,4 @@ export async function forgetTexts(
   await repeat(database, FORGET_SURPLUS, [maxCount], scope);
   await repeat(database, FORGET_OLD, [maxAgeMs], scope);
   await repeat(database, ERASE, [], scope);
-}
-
-/** Does it again until there is nothing to do. */
-async function repeat(
-  database: Database,
-  statement: Statement,
-  values: readonly unknown[],
-  scope: Cancellable,
-): Promise<void> {
-  let done: object[] | undefined;
-  do {
-    done = await database.write(scope, (session) => session.query(statement, values));
-  } while (done !== undefined && done.length > 0);
 }

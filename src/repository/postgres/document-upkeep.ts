@@ -1,6 +1,7 @@
 import type { OperationRetention } from "../documents.ts";
 import type { Cancellable } from "../scope.ts";
 import type { Database } from "./database.ts";
+import { repeat } from "./repeat.ts";
 import type { Statement } from "./session.ts";
 
 /** So many documents are looked after at a time, and so many operations of each go. */
@@ -44,13 +45,6 @@ export async function forgetOperations(
   { maxCount, maxAgeMs }: OperationRetention,
   scope: Cancellable,
 ): Promise<void> {
-  await repeat(database, FORGET_SURPLUS, maxCount, scope);
-  await repeat(database, FORGET_OLD, maxAgeMs, scope);
-}
-
-async function repeat(database: Database, statement: Statement, limit: number, scope: Cancellable): Promise<void> {
-  let gone: object[] | undefined;
-  do {
-    gone = await database.write(scope, (session) => session.query(statement, [limit]));
-  } while (gone !== undefined && gone.length > 0);
+  await repeat(database, FORGET_SURPLUS, [maxCount], scope);
+  await repeat(database, FORGET_OLD, [maxAgeMs], scope);
 }

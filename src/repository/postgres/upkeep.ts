@@ -7,6 +7,7 @@ import { REQUEST_LIFETIME_MS } from "../user-repository.ts";
 import { forgetTexts } from "./chat-upkeep.ts";
 import type { Database } from "./database.ts";
 import { forgetOperations } from "./document-upkeep.ts";
+import { repeat } from "./repeat.ts";
 import type { Statement } from "./session.ts";
 import { toTimestamp } from "./user-rows.ts";
 
@@ -77,16 +78,4 @@ export async function cleanUp(
   await repeat(database, FORGET_PRESENCES, [], scope);
   await forgetOperations(database, OPERATION_RETENTION, scope);
   await repeat(database, FORGET_UPLOADS, [toTimestamp(Date.now() - UPLOAD_LIFETIME_MS)], scope);
-}
-
-async function repeat(
-  database: Database,
-  statement: Statement,
-  values: readonly unknown[],
-  scope: Cancellable,
-): Promise<void> {
-  let rows: object[] | undefined;
-  do {
-    rows = await database.write(scope, (session) => session.query(statement, values));
-  } while (rows?.length === SLICE);
 }
