@@ -59,7 +59,7 @@ export const SETTINGS = {
   JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
   PAGE_TOKEN_KEY: {
     about:
-      "Key of page tokens and of what is kept of creation requests and uploads, the same for all replicas; if absent, made once and kept in the database, or made anew at each start",
+      "Key of page tokens and of what is kept of creation requests, the same for all replicas; if absent, made once and kept in the database, or made anew at each start",
     ...SECRET,
   },
   DATABASE_URL: {
