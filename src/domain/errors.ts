@@ -27,6 +27,11 @@ export class InvalidInputError extends Error {
   }
 }
 
+/** The error of one thing that is wrong. */
+export function invalidInput(field: string, reason: string, description: string): InvalidInputError {
+  return new InvalidInputError([{ field, reason, description }]);
+}
+
 /** There is no user with this id. */
 export class UserNotFoundError extends Error {
   override readonly name = "UserNotFoundError";

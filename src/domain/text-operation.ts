@@ -1,5 +1,5 @@
 import { type } from "ot-text-unicode";
-import { InvalidInputError } from "./errors.ts";
+import { type InvalidInputError, invalidInput } from "./errors.ts";
 
 /**
  * One step of an operation, from where the one before ended: a number leaves so many code points as they are, a text is
@@ -97,7 +97,7 @@ function tooLong(): InvalidInputError {
 }
 
 function invalid(reason: string, description: string): InvalidInputError {
-  return new InvalidInputError([{ field: "operation.steps", reason, description }]);
+  return invalidInput("operation.steps", reason, description);
 }
 
 function requireStep(step: TextStep): void {

@@ -18,6 +18,11 @@ export interface RoomText extends NewText {
   readonly postedAt: number;
 }
 
+/** What tells a text that has an id from all others of its room. Neither part has U+0000. */
+export function textKey({ userId, clientMessageId }: Pick<NewText, "userId" | "clientMessageId">): string {
+  return `${userId}\0${clientMessageId}`;
+}
+
 /** Which texts of a room are kept: the latest, as far as they are not too old. */
 export interface ChatRetention {
   readonly maxCount: number;

@@ -3,6 +3,7 @@ import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import {
   EtagMismatchError,
   InvalidInputError,
+  invalidInput,
   RequestIdReusedError,
   TakenError,
   TooManyUsersError,
@@ -72,7 +73,7 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
         users.push(user);
       }
     }
-    if (users.length === 0) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
+    if (users.length === 0) throw invalidInput("messages", "STREAM_EMPTY", "must hold at least one message");
     const created = await repository.create(users, writeScope(context));
     const userIds = created.map(({ id }) => id);
     return create(CreateUsersResponseSchema, { userIds, createdCount: userIds.length });
@@ -96,7 +97,7 @@ export function createUserWrites({ repository, creationRequests, maxUsersPerCall
 
   async function updateUser(request: UpdateUserRequest, context: HandlerContext): Promise<UpdateUserResponse> {
     const message = request.user;
-    if (message === undefined) throw invalid("user", "USER_MISSING", "must be set");
+    if (message === undefined) throw invalidInput("user", "USER_MISSING", "must be set");
     const update = readUpdate(message, request.updateMask?.paths ?? []);
     const change = (current: User) => {
       requireEtag(current, message.etag);
@@ -129,8 +130,4 @@ function throwUnnumbered(error: unknown): never {
   if (error instanceof TakenError) throw error.in(undefined);
   if (error instanceof RequestIdReusedError) throw new RequestIdReusedError();
   throw error;
-}
-
-function invalid(field: string, reason: string, description: string): InvalidInputError {
-  return new InvalidInputError([{ field, reason, description }]);
 }

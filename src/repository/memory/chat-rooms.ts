@@ -1,4 +1,4 @@
-import type { ChatRetention, ChatRooms, NewText, RoomText } from "../chat-rooms.ts";
+import { type ChatRetention, type ChatRooms, type NewText, type RoomText, textKey } from "../chat-rooms.ts";
 
 interface Room {
   latest: number;
@@ -64,24 +64,19 @@ export class MemoryChatRooms implements ChatRooms {
     const { maxCount, maxAgeMs } = this.#retention;
     let count = Math.max(room.texts.length - maxCount, 0);
     while ((room.texts[count]?.postedAt ?? now) < now - maxAgeMs) count++;
-    for (const text of room.texts.splice(0, count)) room.byId.delete(idOf(text));
+    for (const text of room.texts.splice(0, count)) room.byId.delete(textKey(text));
   }
 }
 
 function add(room: Room, text: NewText, postedAt: number): number {
-  const known = text.clientMessageId === "" ? undefined : room.byId.get(idOf(text));
+  const known = text.clientMessageId === "" ? undefined : room.byId.get(textKey(text));
   if (known !== undefined) return known;
   room.latest++;
   room.texts.push({ ...text, sequence: room.latest, postedAt });
-  if (text.clientMessageId !== "") room.byId.set(idOf(text), room.latest);
+  if (text.clientMessageId !== "") room.byId.set(textKey(text), room.latest);
   return room.latest;
 }
 
 function withoutWords<T extends NewText>(text: T): T {
   return { ...text, text: "" };
-}
-
-/** What tells a text from all others of its room. Neither part has U+0000. */
-function idOf({ userId, clientMessageId }: NewText): string {
-  return `${userId}\0${clientMessageId}`;
 }

@@ -1,6 +1,6 @@
-import type { ChatRooms, NewText, RoomText } from "../chat-rooms.ts";
+import { type ChatRooms, type NewText, type RoomText, textKey } from "../chat-rooms.ts";
 import type { Cancellable } from "../scope.ts";
-import type { Database } from "./database.ts";
+import { committed, type Database } from "./database.ts";
 import type { Session, Statement } from "./session.ts";
 import { toStorable } from "./texts.ts";
 import { toMs } from "./user-rows.ts";
@@ -59,8 +59,7 @@ export class PostgresChatRooms implements ChatRooms {
 
   async post(room: string, texts: readonly NewText[], scope: Cancellable): Promise<number[]> {
     const storable = texts.map((text) => ({ ...text, userId: toStorable(text.userId) }));
-    const sequences = await this.#database.write(scope, (session) => postTexts(session, room, storable));
-    return sequences ?? [];
+    return committed(await this.#database.write(scope, (session) => postTexts(session, room, storable)));
   }
 
   async latest(room: string, scope: Cancellable): Promise<number> {
@@ -88,11 +87,11 @@ async function postTexts(session: Session, room: string, texts: readonly NewText
   const known = await findKnown(session, room, texts);
   const posted: (NewText & { readonly sequence: number })[] = [];
   const sequences = texts.map((text) => {
-    const earlier = text.clientMessageId === "" ? undefined : known.get(idOf(text));
+    const earlier = text.clientMessageId === "" ? undefined : known.get(textKey(text));
     if (earlier !== undefined) return earlier;
     last++;
     posted.push({ ...text, sequence: last });
-    known.set(idOf(text), last);
+    known.set(textKey(text), last);
     return last;
   });
   if (posted.length > 0) {
@@ -126,11 +125,6 @@ async function findKnown(session: Session, room: string, texts: readonly NewText
   const ids = named.map(({ clientMessageId }) => clientMessageId);
   const rows = await session.query<KnownRow>(KNOWN, [room, users, ids]);
   return new Map(
-    rows.map((row) => [idOf({ userId: row.user_id, clientMessageId: row.client_message_id }), row.sequence]),
+    rows.map((row) => [textKey({ userId: row.user_id, clientMessageId: row.client_message_id }), row.sequence]),
   );
-}
-
-/** What tells a text from all others of its room. Neither part has U+0000. */
-function idOf({ userId, clientMessageId }: Pick<NewText, "userId" | "clientMessageId">): string {
-  return `${userId}\0${clientMessageId}`;
 }

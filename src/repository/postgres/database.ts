@@ -146,3 +146,9 @@ export class Database {
     if (this.#lost !== undefined) throw new StoreUnavailableError(UNAVAILABLE);
   }
 }
+
+/** What Database.write returns where the work always returns something. */
+export function committed<T>(result: T | undefined): T {
+  if (result === undefined) throw new Error("the transaction was rolled back");
+  return result;
+}

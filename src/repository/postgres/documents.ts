@@ -3,7 +3,7 @@ import { toProfile } from "../../domain/user.ts";
 import type { AppliedOperation, Documents, DocumentText, Outcome, Submission } from "../documents.ts";
 import { catchUp, EditPlan, type KeptDocument } from "../edit-plan.ts";
 import type { Cancellable } from "../scope.ts";
-import type { Database } from "./database.ts";
+import { committed, type Database } from "./database.ts";
 import type { Session, Statement } from "./session.ts";
 import { isStorable, toStorable } from "./texts.ts";
 import { toTimestamp } from "./user-rows.ts";
@@ -84,7 +84,7 @@ export class PostgresDocuments implements Documents {
   async read(userId: string, scope: Cancellable): Promise<DocumentText & { readonly caughtUp: boolean }> {
     const row = await this.#read(userId, scope);
     if (row.text === row.bio) return { revision: row.revision, text: row.bio, caughtUp: false };
-    return written(await this.#database.write(scope, (session) => readAndCatchUp(session, userId)));
+    return committed(await this.#database.write(scope, (session) => readAndCatchUp(session, userId)));
   }
 
   async latest(userId: string, scope: Cancellable): Promise<number> {
@@ -106,7 +106,7 @@ export class PostgresDocuments implements Documents {
 
   async apply(userId: string, submissions: readonly Submission[], scope: Cancellable): Promise<Outcome[]> {
     requireStorable(userId);
-    return written(await this.#database.write(scope, (session) => applyAll(session, userId, submissions)));
+    return committed(await this.#database.write(scope, (session) => applyAll(session, userId, submissions)));
   }
 
   async #read(
@@ -195,12 +195,6 @@ function toApplied({
   operation_id: operationId,
 }: OperationRow): AppliedOperation {
   return { revision, operation, userId, operationId: operationId ?? "" };
-}
-
-/** What a transaction returns that always commits. */
-function written<T>(result: T | undefined): T {
-  if (result === undefined) throw new Error("nothing has been written");
-  return result;
 }
 
 function requireStorable(userId: string): void {

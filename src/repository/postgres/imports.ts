@@ -14,7 +14,7 @@ import {
 } from "../imports.ts";
 import type { Cancellable, WriteScope } from "../scope.ts";
 import { record, recordsOfChange } from "./audit.ts";
-import type { Database } from "./database.ts";
+import { committed, type Database } from "./database.ts";
 import { ConflictError } from "./faults.ts";
 import { insertUsers, WAIT_IN_TURN } from "./insert-users.ts";
 import { keyOf } from "./requests.ts";
@@ -84,7 +84,7 @@ export class PostgresImports implements Imports {
       await session.query(BEGIN, [keyOf(upload), upload.fingerprint, ...times]);
       return lock(upload, session);
     });
-    return required(report);
+    return committed(report);
   }
 
   async apply(upload: Upload, firstRow: number, rows: readonly ImportRow[], scope: WriteScope): Promise<ImportReport> {
@@ -96,10 +96,10 @@ export class PostgresImports implements Imports {
           if (rowCountOf(before) !== firstRow) return before;
           if (attempt > 0) await session.query(WAIT_IN_TURN);
           const plan = planImports(batch, await findUsers(batch, session));
-          await carryOut(plan, session, scope.author);
+          await writePlan(plan, session, scope.author);
           return note(upload, joinReports(before, plan.report), session);
         });
-        return required(report);
+        return committed(report);
       } catch (error) {
         // Somebody else has written the same users: what becomes of them is decided anew.
         if (!(error instanceof ConflictError)) throw error;
@@ -149,7 +149,7 @@ async function findUsers(rows: readonly ImportRow[], session: Session): Promise<
   };
 }
 
-async function carryOut({ creations, changes }: ImportPlan, session: Session, author: Principal): Promise<void> {
+async function writePlan({ creations, changes }: ImportPlan, session: Session, author: Principal): Promise<void> {
   const changed = changes.map(({ user, draft }) => {
     const { emailKey, usernameKey } = draft;
     return { user, stored: { ...toChangedUser(user, draft), emailKey, usernameKey } satisfies StoredUser };
@@ -166,10 +166,4 @@ async function carryOut({ creations, changes }: ImportPlan, session: Session, au
     return { ...user, emailKey: draft.emailKey, usernameKey: draft.usernameKey };
   });
   if (created.length > 0) await insertUsers(created, session, author);
-}
-
-/** What a transaction returns that is never given up. */
-function required<T>(result: T | undefined): T {
-  if (result === undefined) throw new Error("the transaction was rolled back");
-  return result;
 }

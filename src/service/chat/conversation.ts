@@ -1,4 +1,10 @@
-import { AlreadyInRoomError, InvalidInputError, NotInRoomError, TooManyRoomsError } from "../../domain/errors.ts";
+import {
+  AlreadyInRoomError,
+  type InvalidInputError,
+  invalidInput,
+  NotInRoomError,
+  TooManyRoomsError,
+} from "../../domain/errors.ts";
 import { type ChatMessage, ChatMessageType } from "../../gen/user/v1/user_service_pb.ts";
 import type { Cancellable } from "../../repository/scope.ts";
 import { Bell } from "../bell.ts";
@@ -192,5 +198,5 @@ function requireText(text: string, index: number): void {
 }
 
 function invalid(index: number, field: string, reason: string, description: string): InvalidInputError {
-  return new InvalidInputError([{ field: `messages[${index}].${field}`, reason, description }]);
+  return invalidInput(`messages[${index}].${field}`, reason, description);
 }

@@ -1,4 +1,4 @@
-import { InvalidInputError } from "../../domain/errors.ts";
+import { InvalidInputError, invalidInput } from "../../domain/errors.ts";
 import type {
   CollaborativeEditRequest,
   EditCursor,
@@ -21,9 +21,9 @@ export interface EditorActions {
 /** The document that the first request opens. */
 export async function readOpen(requests: AsyncIterator<CollaborativeEditRequest>): Promise<OpenDocument> {
   const { done, value } = await requests.next();
-  if (done) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
+  if (done) throw invalidInput("messages", "STREAM_EMPTY", "must hold at least one message");
   if (value.request.case === "open") return value.request.value;
-  throw invalid("messages[0]", "OPEN_MISSING", "must open a document");
+  throw invalidInput("messages[0]", "OPEN_MISSING", "must open a document");
 }
 
 /**
@@ -91,7 +91,7 @@ export class EditorRequests {
 
   #carryOut({ request }: CollaborativeEditRequest, index: number): void {
     if (request.case === "open")
-      throw invalid(`messages[${index}].open`, "OPEN_AGAIN", "must be the first message only");
+      throw invalidInput(`messages[${index}].open`, "OPEN_AGAIN", "must be the first message only");
     if (request.case === "cursor") this.#actions.move(request.value);
     if (request.case === "operation") void this.#apply(request.value, index);
   }
@@ -122,8 +122,4 @@ export class EditorRequests {
     this.#failure ??= { error };
     this.#bell.ring();
   }
-}
-
-function invalid(field: string, reason: string, description: string): InvalidInputError {
-  return new InvalidInputError([{ field, reason, description }]);
 }

@@ -1,4 +1,4 @@
-import { InvalidInputError, UploadDamagedError, UploadTooLargeError } from "../../domain/errors.ts";
+import { invalidInput, UploadDamagedError, UploadTooLargeError } from "../../domain/errors.ts";
 import type { UploadHeader, UploadUserDataRequest } from "../../gen/user/v1/upload_pb.ts";
 import { Spool } from "./spool.ts";
 
@@ -42,9 +42,9 @@ export async function receiveFile(
 }
 
 function headerOf({ done, value }: IteratorResult<UploadUserDataRequest>): UploadHeader {
-  if (done) throw invalid("messages", "STREAM_EMPTY", "must hold at least one message");
+  if (done) throw invalidInput("messages", "STREAM_EMPTY", "must hold at least one message");
   if (value.part.case === "header") return value.part.value;
-  throw invalid("messages[0].header", "HEADER_MISSING", "must be set in the first message");
+  throw invalidInput("messages[0].header", "HEADER_MISSING", "must be set in the first message");
 }
 
 async function receiveChunks(
@@ -57,7 +57,7 @@ async function receiveChunks(
     if (done) break;
     const { part } = value;
     if (part.case !== "chunk") {
-      throw invalid(`messages[${index}].header`, "HEADER_REPEATED", "must be set in the first message alone");
+      throw invalidInput(`messages[${index}].header`, "HEADER_REPEATED", "must be set in the first message alone");
     }
     const { offset, data } = part.value;
     if (offset !== BigInt(spool.size)) {
@@ -72,8 +72,4 @@ async function receiveChunks(
     throw new UploadDamagedError(`the header says ${sizeBytes} bytes, ${spool.size} have arrived`);
   }
   if (!spool.sha256().equals(sha256)) throw new UploadDamagedError("the SHA-256 is not the one that the header says");
-}
-
-function invalid(field: string, reason: string, description: string): InvalidInputError {
-  return new InvalidInputError([{ field, reason, description }]);
 }
