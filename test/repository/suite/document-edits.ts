@@ -31,6 +31,17 @@ export function documentEditsContract(name: string, create: () => Promise<Docume
       ]);
     });
 
+    it("refuses an operation of too many steps for as many operations as it does not know", async () => {
+      const { users, documents } = await create();
+      const { id } = await createAuthor(users, "x".repeat(1000));
+      const others = Array.from({ length: 201 }, () => submission(0, ["y"]));
+      for (let start = 0; start < others.length; start += 50)
+        await documents.apply(id, others.slice(start, start + 50), SCOPE);
+      const steps = Array.from({ length: 500 }, () => [1, { d: 1 }]).flat();
+      const outcomes = [submission(0, steps), submission(1, steps)].map((each) => documents.apply(id, [each], SCOPE));
+      expect((await Promise.all(outcomes)).map(told)).toEqual([["OperationsExpiredError"], [202]]);
+    });
+
     it("takes a bio away, and the profile with it if nothing else is in it", async () => {
       const { users, documents } = await create();
       const { id } = await createAuthor(users, "all");

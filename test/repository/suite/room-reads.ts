@@ -131,6 +131,18 @@ export function roomReadsContract(name: string, open: OpenRooms): void {
       await users.delete(bob.id, () => {}, SCOPE);
     });
 
+    it("keeps no words of theirs from anybody who reads, though they are posted afterwards", async () => {
+      const { replicas, users, forget } = await open();
+      const [rooms] = replicas;
+      const room = newRoom();
+      const { id } = await createOne(users, "ada@example.com");
+      await users.delete(id, () => {}, SCOPE);
+      await rooms.post(room, [textOf("words", { userId: id }), textOf("others", { userId: "bob" })], SCOPE);
+      for (const replica of replicas) expect(await saidIn(replica, room)).toEqual(["1 ", "2 others"]);
+      await forget();
+      expect(await saidIn(rooms, room)).toEqual(["1 ", "2 others"]);
+    });
+
     it("leaves the words if the deletion fails", async () => {
       const { replicas, users } = await open();
       const [rooms] = replicas;

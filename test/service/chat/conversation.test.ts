@@ -37,6 +37,30 @@ function startRooms(bus: InProcessBus = new InProcessBus()): Rooms {
   return new Rooms(new MemoryChatRooms({ ...RETENTION, maxAgeMs: HOUR_MS }), presences, bus);
 }
 
+describe("a conversation in a room of very many", () => {
+  it("names a thousand of them to who joins, and the caller first", async () => {
+    const rooms = startRooms();
+    for (let index = 0; index < 1500; index++) rooms.enter(ROOM, `member ${index}`);
+    const { next } = await joinRaw(rooms);
+    const { memberIds } = await next();
+    expect(new Set(memberIds).size).toBe(1000);
+    expect(memberIds).toHaveLength(1000);
+    expect(memberIds[0]).toBe("ada");
+  });
+});
+
+/** The messages that somebody is told who joins. */
+async function joinRaw(rooms: Rooms): Promise<{ next(): Promise<ChatMessage> }> {
+  async function* silence(): AsyncGenerator<readonly ChatMessage[]> {}
+  const first = create(ChatMessageSchema, { room: ROOM, type: JOIN });
+  const scope = { signal: new AbortController().signal };
+  // Those who are there are shown before anybody asks.
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  const told = new Conversation(rooms, () => "ada", scope, 0).run([first], silence());
+  onTestFinished(() => void told.return(undefined));
+  return { next: async () => (await told.next()).value?.[0] ?? expect.fail("nothing is told") };
+}
+
 /** A conversation of somebody who has just joined, and reads what there is when the test does. */
 async function join(rooms: Rooms, calling = new AbortController()) {
   const outbox: ChatMessage[] = [];
