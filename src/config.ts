@@ -6,6 +6,7 @@ import type { z } from "zod";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
+import { type TlsConfig, toTlsConfig } from "./tls-config.ts";
 
 /** How the process runs: checked and complete. */
 export interface Config {
@@ -13,6 +14,8 @@ export interface Config {
   readonly port: number;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
   readonly tokens: TokenConfig | undefined;
+  /** How connections are secured; undefined for plain text. */
+  readonly tls: TlsConfig | undefined;
   /** At least 32 bytes; undefined if one is to be made. */
   readonly pageTokenKey: Uint8Array | undefined;
   /** Where the users are kept; undefined for memory. */
@@ -185,6 +188,7 @@ function complete(values: Values, faults: Faults): Config {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
     tokens: values.AUTH === "none" ? undefined : toTokenConfig(values),
+    tls: toTlsConfig(values, (name, fault) => faults.add(name, fault)),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),
     changeRetention: {

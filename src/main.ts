@@ -31,7 +31,7 @@ async function run(config: Config): Promise<void> {
   const starting = startServer(config, log.logger);
   stopOnSignals(starting, log);
   const server = await starting;
-  log.logger.info({ host: config.host, port: server.port }, "listening");
+  log.logger.info({ host: config.host, port: server.port, tls: config.tls !== undefined }, "listening");
   if (config.tokens?.ephemeral) {
     const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
     process.stderr.write(banner(server.port, token, config.database === undefined ? "memory" : "PostgreSQL"));

@@ -20,6 +20,7 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
+import { serveTls } from "./grpc/tls.ts";
 import { type Authenticate, authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
@@ -107,7 +108,10 @@ export async function startServer(
     live,
   );
 
-  const port = await listen(server, config).catch(async (error: unknown) => {
+  const tls = config.tls && serveTls(config.tls.files, config.tls.identity, logger, config.tls.lookMs);
+  const credentials = tls?.credentials ?? ServerCredentials.createInsecure();
+  const port = await listen(server, config, credentials).catch(async (error: unknown) => {
+    tls?.close();
     await application.close();
     throw error;
   });
@@ -129,6 +133,7 @@ export async function startServer(
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     await stopGracefully({ server, health, live, calls: openCalls }, times);
+    tls?.close();
     await application.close();
   }
 }
@@ -198,10 +203,10 @@ function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) =
   return (path) => table.get(path) ?? CLOSED;
 }
 
-function listen(server: Server, config: Config): Promise<number> {
+function listen(server: Server, config: Config, credentials: ServerCredentials): Promise<number> {
   const address = toAddress(config);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else reject(new ListenError(address, error));
     });
