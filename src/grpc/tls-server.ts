@@ -24,13 +24,17 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 export class TlsServer {
   readonly #server: Server;
 
-  constructor({ context, requiresClientCertificate }: TlsIdentity, { onSecure, onFailed }: TlsServerEvents) {
+  constructor(
+    { context, requiresClientCertificate }: TlsIdentity,
+    { onSecure, onFailed }: TlsServerEvents,
+    handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS,
+  ) {
     const options = {
       ...context,
       requestCert: requiresClientCertificate,
       rejectUnauthorized: requiresClientCertificate,
       ALPNProtocols: ["h2"],
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      handshakeTimeout: handshakeTimeoutMs,
     };
     this.#server = createServer(options, (socket) => {
       // HTTP/2 tells of its own errors. What comes before it listens, or after, must not end the process.
