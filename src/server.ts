@@ -133,7 +133,6 @@ export async function startServer(
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     await stopGracefully({ listener, server, health, live, calls: openCalls }, times);
-    tls?.close();
     await application.close();
   }
 }
@@ -229,9 +228,13 @@ function listen(server: Server, config: Config): Promise<Listener> {
 function listenTls(tls: ServerTls, { host, port }: Config): Promise<Listener> {
   const listener = createServer((socket) => tls.accept(socket));
   return new Promise((resolve, reject) => {
-    listener.once("error", (error) => reject(new ListenError(toAddress({ host, port }), error)));
+    listener.on("error", (error) => reject(new ListenError(toAddress({ host, port }), error)));
     listener.listen(port, host, () => {
-      resolve({ port: (listener.address() as AddressInfo).port, close: () => void listener.close() });
+      const close = (): void => {
+        listener.close();
+        tls.close();
+      };
+      resolve({ port: (listener.address() as AddressInfo).port, close });
     });
   });
 }

@@ -18,7 +18,7 @@ export interface TlsOptions {
 export interface ServerTls {
   /** Takes a connection over, and hands it on when it is secure. */
   accept(socket: Socket): void;
-  /** Looks after the files no more. */
+  /** Looks after the files no more, and cuts off whoever finishes a handshake from now on. Connections that were handed on stay. */
   close(): void;
 }
 
@@ -37,14 +37,19 @@ export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => v
   const failures = new Map<string, number>();
   let reporting: NodeJS.Timeout | undefined;
   let current = identity;
+  let closed = false;
 
-  const server = new TlsServer(identity, { onSecure, onFailed });
+  const server = new TlsServer(identity, {
+    onSecure: (socket) => void (closed ? socket.destroy() : onSecure(socket)),
+    onFailed,
+  });
   const reload = new TlsReload(files, identity, { onReplaced, onRefused }, lookMs);
   const reminding = setInterval(remind, DAY_MS).unref();
   tell("certificate loaded");
   return {
     accept: (socket) => server.accept(socket),
     close() {
+      closed = true;
       reload.stop();
       clearInterval(reminding);
       clearTimeout(reporting);
@@ -77,6 +82,7 @@ export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => v
   }
 
   function onFailed(reason: string): void {
+    if (closed) return;
     failures.set(reason, (failures.get(reason) ?? 0) + 1);
     if (reporting === undefined) report();
   }
@@ -86,6 +92,6 @@ export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => v
     if (failures.size === 0) return;
     logger.warn({ counts: Object.fromEntries(failures) }, "TLS handshakes failed");
     failures.clear();
-    reporting = setTimeout(report, REPORT_MS).unref();
+    if (!closed) reporting = setTimeout(report, REPORT_MS).unref();
   }
 }

@@ -119,6 +119,14 @@ describe("a server with a certificate", () => {
     expect(await failuresOf(server)).toEqual({});
   });
 
+  it("finishes no handshake once it has stopped", async () => {
+    const { port, server } = await startTlsServer();
+    const socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    await server.stop();
+    expect(await shakeHands(port, { socket, ca: root.root })).not.toHaveProperty("said");
+  });
+
   it("warns of a certificate that expires soon", async () => {
     const soon = await root.server({ notAfter: new Date(Date.now() + 13 * 24 * HOUR_MS) });
     const { logs } = await startTestServer({ environment: new PemFolder().variables(soon) });
