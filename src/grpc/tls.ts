@@ -45,7 +45,7 @@ export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => v
   });
   const reload = new TlsReload(files, identity, { onReplaced, onRefused }, lookMs);
   const reminding = setInterval(remind, DAY_MS).unref();
-  tell("certificate loaded");
+  tell("TLS files loaded");
   return {
     accept: (socket) => server.accept(socket),
     close() {
@@ -60,12 +60,12 @@ export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => v
   function onReplaced(identity: TlsIdentity): void {
     server.replace(identity);
     current = identity;
-    tell("certificate replaced");
+    tell("TLS files replaced");
   }
 
   function onRefused(faults: readonly TlsFault[]): void {
     const lines = faults.map(({ file, fault }) => `${files[file]}: ${fault}`);
-    logger.error({ faults: lines }, "certificate on disk not usable, the last one stays");
+    logger.error({ faults: lines }, "TLS files not usable, the last ones stay");
   }
 
   function tell(message: string): void {

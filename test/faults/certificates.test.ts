@@ -131,7 +131,7 @@ describe("a server whose certificate is replaced", () => {
     for (let count = 1; count <= REPLACEMENTS; count++) {
       const pair = await root.server();
       WAYS[count % WAYS.length]?.(folder, pair);
-      await server.logs.waitFor("certificate replaced", count);
+      await server.logs.waitFor("TLS files replaced", count);
       expect(await fingerprintOf(server)).toBe(fingerprint(pair));
       await Promise.all(callers.map((caller) => caller.calls(CALLS_BETWEEN)));
     }
@@ -153,7 +153,7 @@ describe("a server whose certificate is replaced", () => {
     ];
     for (const [index, [, happen]] of breaks.entries()) {
       happen();
-      await server.logs.waitFor("certificate on disk not usable, the last one stays", index + 1);
+      await server.logs.waitFor("TLS files not usable, the last ones stay", index + 1);
       await caller.calls(5);
       expect(await fingerprintOf(server)).toBe(fingerprint(first));
     }
@@ -162,7 +162,7 @@ describe("a server whose certificate is replaced", () => {
     for (const [index, [fault]] of breaks.entries()) expect(String(errors[index].faults)).toMatch(fault);
 
     folder.variables(second);
-    await server.logs.waitFor("certificate replaced");
+    await server.logs.waitFor("TLS files replaced");
     expect(await fingerprintOf(server)).toBe(fingerprint(second));
     await caller.stop();
     expect(caller.failures).toEqual([]);
@@ -183,7 +183,7 @@ describe("a server whose client CA is replaced", () => {
     for (const session of sessions) expect(await resumes(server, old, session)).toBe(true);
 
     folder.variables(pair, next.root);
-    await server.logs.waitFor("certificate replaced");
+    await server.logs.waitFor("TLS files replaced");
     expect(await callAnew(server, young)).toBe("ok");
     expect(await callAnew(server, old)).not.toBe("ok");
     for (const session of sessions) expect(await resumes(server, old, session)).toBe(false);

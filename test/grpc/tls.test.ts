@@ -82,7 +82,7 @@ describe("a server with a certificate", () => {
     expect(DEFAULT_CIPHERS).toContain("ECDHE-RSA-AES128-SHA256");
     expect((await shakeHands(server.port, weak)).failure).toMatch(/HANDSHAKE_FAILURE/);
     folder.variables(await root.server());
-    await server.logs.waitFor("certificate replaced");
+    await server.logs.waitFor("TLS files replaced");
     expect((await shakeHands(server.port, weak)).failure).toMatch(/HANDSHAKE_FAILURE/);
   });
 
@@ -132,7 +132,7 @@ describe("a server with a certificate", () => {
     const { logs } = await startTestServer({ environment: new PemFolder().variables(soon) });
     expect(logs.lines.find(({ msg }) => msg === "certificate expires soon")?.level).toBe("warn");
     const { logs: others } = await startTlsServer();
-    expect(others.lines.map(({ msg }) => msg)).toEqual(["certificate loaded"]);
+    expect(others.lines.map(({ msg }) => msg)).toEqual(["TLS files loaded"]);
   });
 });
 
