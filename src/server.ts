@@ -135,6 +135,7 @@ export async function startServer(
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     await stopGracefully({ listener, server, connections: guard, health, live, calls: openCalls }, times);
     guard.close();
+    await guard.gone();
     await application.close();
   }
 }

@@ -32,8 +32,8 @@ const STREAM_CLOSED = "http2.server.stream.close";
 
 /** How often all connections are looked at, in milliseconds, unless a limit is finer than that. */
 const SWEEP_MS = 1000;
-/** How long a connection that was closed may take to go, in milliseconds, before its socket is destroyed. */
-const LINGER_MS = 1000;
+/** How many looks long a connection that was closed may take to go before its socket is destroyed. */
+const LINGER_SWEEPS = 10;
 const REPORT_MS = 10_000;
 const MINUTE_MS = 60_000;
 /** How far the age of one connection is from that of another, so that those that came together do not leave together. */
@@ -92,6 +92,7 @@ export class ConnectionGuard {
   readonly #perGroup = new Map<string, number>();
   /** Sessions of other servers in this process are kept too, as undefined. */
   readonly #bySession = new WeakMap<object, Connection | undefined>();
+  readonly #sweepMs: number;
   readonly #timer: NodeJS.Timeout;
   readonly #counts = new Map<CutReason, number>();
   #onGone: (() => void) | undefined;
@@ -100,7 +101,8 @@ export class ConnectionGuard {
   constructor(limits: ConnectionLimits, options: GuardOptions) {
     this.#limits = limits;
     this.#options = options;
-    this.#timer = setInterval(() => this.#sweep(performance.now()), sweepMs(limits)).unref();
+    this.#sweepMs = sweepMs(limits);
+    this.#timer = setInterval(() => this.#sweep(performance.now()), this.#sweepMs).unref();
     subscribe(STREAM_CREATED, this.#onStreamCreated);
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
@@ -237,7 +239,7 @@ export class ConnectionGuard {
   #look(connection: Connection, now: number): void {
     const { socket, session, closedAt } = connection;
     if (closedAt !== undefined) {
-      if (now - closedAt >= LINGER_MS) socket.destroy();
+      if (now - closedAt >= LINGER_SWEEPS * this.#sweepMs) socket.destroy();
       return;
     }
     const { bytesRead } = socket;
@@ -270,7 +272,7 @@ export class ConnectionGuard {
       connection.closedAt = now;
       session.close();
       return;
-    } else if (now - retiredAt >= Math.max(this.#options.longestCallMs, maxAgeMs * (1 + JITTER)) + LINGER_MS) {
+    } else if (now - retiredAt >= Math.max(this.#options.longestCallMs, maxAgeMs * (1 + JITTER)) + SWEEP_MS) {
       // Whatever was open has ended long ago, but the peer takes no notice.
       this.#cut(connection, "outstayed");
       return;
