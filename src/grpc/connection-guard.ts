@@ -45,6 +45,7 @@ export class ConnectionGuard {
   readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
   readonly #sweepMs: number;
   readonly #timer: NodeJS.Timeout;
+  #retiring = false;
   #onGone: (() => void) | undefined;
 
   constructor(limits: ConnectionLimits, { longestCallMs, report }: GuardOptions) {
@@ -91,6 +92,15 @@ export class ConnectionGuard {
   /** Counts a connection that could not even be accepted. */
   acceptFailed(): void {
     this.#cutConnections.add("accept_failed");
+  }
+
+  /** Tells all peers to make their next calls elsewhere: those that never called when they do. Open calls go on. */
+  retire(): void {
+    this.#retiring = true;
+    const now = performance.now();
+    for (const connection of this.#connections.values()) {
+      if (connection.retiredAt === undefined) connection.retire("stopping", now);
+    }
   }
 
   /** Resolves when no connection is open. */
@@ -150,6 +160,7 @@ export class ConnectionGuard {
       if (!connection.takeMoved()) this.#onControlFrame(connection);
     });
     session.on("remoteSettings", () => this.#onControlFrame(connection));
+    if (this.#retiring) connection.retire("stopping", performance.now());
     return connection;
   }
 

@@ -7,6 +7,7 @@ import { probeClient, startProbe } from "../support/probe.ts";
 import {
   CONTINUATION,
   callHeaders,
+  DATA,
   END_HEADERS,
   END_STREAM,
   GOAWAY,
@@ -240,7 +241,7 @@ describe("a peer that does not answer", () => {
       },
     });
     const headers = callHeaders("/probe.v1.ProbeService/Produce");
-    const call = [http2Frame(HEADERS, END_HEADERS, 1, headers), http2Frame(0, END_STREAM, 1, Buffer.alloc(5))];
+    const call = [http2Frame(HEADERS, END_HEADERS, 1, headers), http2Frame(DATA, END_STREAM, 1, Buffer.alloc(5))];
     const { closed } = await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, ...call);
     await closed;
     await ended;
