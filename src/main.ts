@@ -1,11 +1,12 @@
 import { Buffer } from "node:buffer";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
-import { banner } from "./banner.ts";
+import { type BannerFacts, banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
+import { ListenError } from "./grpc/listener.ts";
 import { signToken } from "./interceptors/token.ts";
 import { createLogger, type ProcessLogger } from "./logger.ts";
-import { ListenError, type RunningServer, startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server.ts";
 
 /** A signal so soon after the first is the same one: npm passes on a Ctrl-C that the terminal has sent to all. */
 const SAME_SIGNAL_MS = 200;
@@ -31,11 +32,18 @@ async function run(config: Config): Promise<void> {
   const starting = startServer(config, log.logger);
   stopOnSignals(starting, log);
   const server = await starting;
-  log.logger.info({ host: config.host, port: server.port }, "listening");
+  const tls = tlsOf(config);
+  log.logger.info({ host: config.host, port: server.port, tls }, "listening");
   if (config.tokens?.ephemeral) {
     const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
-    process.stderr.write(banner(server.port, token, config.database === undefined ? "memory" : "PostgreSQL"));
+    const storage = config.database === undefined ? "memory" : "PostgreSQL";
+    process.stderr.write(banner({ port: server.port, token, storage, tls }));
   }
+}
+
+function tlsOf({ tls }: Config): BannerFacts["tls"] {
+  if (tls === undefined) return "off";
+  return tls.identity.requiresClientCertificate ? "mutual" : "server";
 }
 
 /** Stops gracefully on the first signal, and exits at once on the next. */

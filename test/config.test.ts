@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigError, parseConfig } from "../src/config.ts";
+import { CertificateAuthority } from "./support/certificates.ts";
 
 const SECRET = "correct horse battery staple 1234";
 const OTHER_SECRET = "another secret of at least 32 bytes";
@@ -45,12 +46,24 @@ describe("parseConfig", () => {
       host: "0.0.0.0",
       port: 50051,
       tokens: { secret: expect.any(Uint8Array), ephemeral: true, issuer: undefined, audience: undefined },
+      tls: undefined,
       pageTokenKey: undefined,
       database: undefined,
       changeRetention: { maxCount: 1_000_000, maxAgeMs: 7 * 24 * 3_600_000 },
       chatRetention: { maxCount: 10_000, maxAgeMs: 7 * 24 * 3_600_000 },
       maxUsersPerCall: 10_000,
       spooling: { directory: tmpdir(), maxBytes: 256 * 2 ** 20 },
+      connections: {
+        maxConnections: 4000,
+        maxPerAddress: 1000,
+        maxConcurrentStreams: 1000,
+        firstRequestTimeoutMs: 10_000,
+        idleTimeoutMs: 900_000,
+        maxAgeMs: 1_800_000,
+        keepaliveTimeMs: 60_000,
+        keepaliveTimeoutMs: 20_000,
+        maxControlFrames: 100,
+      },
       logLevel: "info",
       logFormat: undefined,
       shutdownDelayMs: 0,
@@ -77,6 +90,15 @@ describe("parseConfig", () => {
       MAX_USERS_PER_CALL: "1",
       UPLOAD_DIRECTORY: "/spool",
       UPLOAD_MAX_BYTES: "9999999999",
+      MAX_CONNECTIONS: "9",
+      MAX_CONNECTIONS_PER_ADDRESS: "0",
+      MAX_CONCURRENT_STREAMS: "7",
+      FIRST_REQUEST_TIMEOUT: "20ms",
+      CONNECTION_IDLE_TIMEOUT: "24h",
+      MAX_CONNECTION_AGE: "168h",
+      KEEPALIVE_TIME: "0s",
+      KEEPALIVE_TIMEOUT: "3s",
+      MAX_CONTROL_FRAMES: "4",
       LOG_LEVEL: "silent",
       LOG_FORMAT: "pretty",
       SHUTDOWN_DELAY: "1500ms",
@@ -87,12 +109,24 @@ describe("parseConfig", () => {
       host: "::1",
       port: 0,
       tokens: { secret: Buffer.from(SECRET), ephemeral: false, issuer: "issuer", audience: "audience" },
+      tls: undefined,
       pageTokenKey: Buffer.from(OTHER_SECRET),
       database: { url: "postgresql://users:secret@localhost/users", poolSize: 3 },
       changeRetention: { maxCount: 5, maxAgeMs: 7_200_000 },
       chatRetention: { maxCount: 6, maxAgeMs: 10_800_000 },
       maxUsersPerCall: 1,
       spooling: { directory: "/spool", maxBytes: 9_999_999_999 },
+      connections: {
+        maxConnections: 9,
+        maxPerAddress: 0,
+        maxConcurrentStreams: 7,
+        firstRequestTimeoutMs: 20,
+        idleTimeoutMs: 86_400_000,
+        maxAgeMs: 604_800_000,
+        keepaliveTimeMs: 0,
+        keepaliveTimeoutMs: 3000,
+        maxControlFrames: 4,
+      },
       logLevel: "silent",
       logFormat: "pretty",
       shutdownDelayMs: 1500,
@@ -130,6 +164,11 @@ describe("parseConfig", () => {
     ["CHANGE_LOG_MAX_AGE", ["7d", "8761h"], "a whole number with the unit ms, s, m or h, up to 8760h"],
     ["MAX_USERS_PER_CALL", ["0", "100001", "-5", "many"], "a whole number from 1 to 100000"],
     ["UPLOAD_MAX_BYTES", ["0", "10000000000", "1e9"], "a whole number from 1 to 9999999999"],
+    ["MAX_CONNECTIONS", ["-1", "1000001", "unlimited"], "a whole number from 0 to 1000000"],
+    ["MAX_CONCURRENT_STREAMS", ["0", "1000001"], "a whole number from 1 to 1000000"],
+    ["FIRST_REQUEST_TIMEOUT", ["10", "2h"], "a whole number with the unit ms, s, m or h, up to 1h"],
+    ["CONNECTION_IDLE_TIMEOUT", ["25h"], "a whole number with the unit ms, s, m or h, up to 24h"],
+    ["MAX_CONNECTION_AGE", ["169h", "never"], "a whole number with the unit ms, s, m or h, up to 168h"],
     ["LOG_LEVEL", ["verbose", "INFO"], "trace, debug, info, warn, error, fatal, silent"],
     ["LOG_FORMAT", ["xml"], "json, pretty"],
     [
@@ -398,5 +437,58 @@ describe("in production", () => {
 describe("out of production", () => {
   it.each(["", "development", "test", "staging"])("takes AUTH=none when NODE_ENV is %j", (NODE_ENV) => {
     expect(parseConfig({ NODE_ENV, AUTH: "none" }, []).tokens).toBeUndefined();
+  });
+});
+
+describe("parseConfig and TLS", () => {
+  let root: CertificateAuthority;
+  let files: Record<"TLS_CERT_FILE" | "TLS_KEY_FILE" | "TLS_CLIENT_CA_FILE", string>;
+
+  beforeAll(async () => {
+    root = await CertificateAuthority.create();
+    const { cert, key } = await root.server();
+    files = {
+      TLS_CERT_FILE: fileOf("tls.crt", cert),
+      TLS_KEY_FILE: fileOf("tls.key", key),
+      TLS_CLIENT_CA_FILE: fileOf("ca.crt", root.root),
+    };
+  });
+
+  it("reads the files, from variables or flags", () => {
+    const { TLS_CLIENT_CA_FILE, ...server } = files;
+    expect(parseConfig(server, []).tls).toMatchObject({
+      files: { cert: files.TLS_CERT_FILE, key: files.TLS_KEY_FILE, clientCa: undefined },
+      identity: { requiresClientCertificate: false },
+    });
+    const { tls } = parseConfig(server, ["--tls-client-ca-file", TLS_CLIENT_CA_FILE]);
+    expect(tls?.identity.requiresClientCertificate).toBe(true);
+  });
+
+  it("wants the certificate and the key, or neither", () => {
+    const { TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = files;
+    expect(faultsOf({ TLS_CERT_FILE })).toEqual(["TLS_KEY_FILE: must be set with TLS_CERT_FILE"]);
+    expect(faultsOf({ TLS_KEY_FILE })).toEqual(["TLS_CERT_FILE: must be set with TLS_KEY_FILE"]);
+    expect(faultsOf({ TLS_CLIENT_CA_FILE })).toEqual([
+      "TLS_CERT_FILE: must be set with TLS_CLIENT_CA_FILE",
+      "TLS_KEY_FILE: must be set with TLS_CLIENT_CA_FILE",
+    ]);
+  });
+
+  it("tells all that is wrong with the files, together with all else", () => {
+    const secret = fileOf("secret.key", "a secret");
+    const bad = { PORT: "x", TLS_CERT_FILE: "/none", TLS_KEY_FILE: secret, TLS_CLIENT_CA_FILE: secret };
+    expect(faultsOf(bad)).toEqual([
+      'PORT="x": must be a whole number from 0 to 65535',
+      'TLS_CERT_FILE="/none": must be a readable file (ENOENT)',
+      `TLS_KEY_FILE="${secret}": must hold a private key (PEM), not encrypted`,
+      `TLS_CLIENT_CA_FILE="${secret}": must hold certificates (PEM), whole`,
+    ]);
+  });
+
+  it("refuses the key of another certificate", async () => {
+    const key = fileOf("other.key", (await root.server()).key);
+    expect(faultsOf({ ...files, TLS_KEY_FILE: key })).toEqual([
+      `TLS_KEY_FILE="${key}": must be the key of the certificate, but is another's`,
+    ]);
   });
 });

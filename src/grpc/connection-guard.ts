@@ -1,0 +1,276 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import { addressGroup } from "./address-group.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
+import { longestJittered } from "./jittered.ts";
+
+/** What a guard needs besides its limits. */
+export interface GuardOptions {
+  /** Milliseconds that the longest call with a deadline takes: what its connection is given after it has been told to go. */
+  readonly longestCallMs: number;
+  /** Is told what was cut off: at once, then every ten seconds at most. */
+  readonly report: CutReport;
+}
+
+/** Node publishes these when the headers of a call are complete, and when its stream is over: also of calls that no method takes. */
+const STREAM_CREATED = "http2.server.stream.created";
+const STREAM_CLOSED = "http2.server.stream.close";
+
+/** How often all connections are looked at, in milliseconds, unless a limit is finer than that. */
+const SWEEP_MS = 1000;
+
+/** How many looks long a connection that was closed may take to go before its socket is destroyed. */
+const LINGER_SWEEPS = 10;
+
+/** What may arrive between two looks while no call is open: what was under way when the last one ended, and some headers. */
+const STRAY_BYTES = 1024 * 1024;
+
+/**
+ * Holds connections to their limits: refuses those that are too many, and cuts off those that never call, send what is no
+ * call, or whose peer is gone. Those that are idle or old are told to go, and closed when their calls have ended.
+ *
+ * One look at all connections, each second, does what would take several timers for each. grpc-js has options for some of it, but
+ * its PING on a connection that is told to go fails, and takes the open calls along.
+ */
+export class ConnectionGuard {
+  readonly #limits: ConnectionLimits;
+  readonly #longestCallMs: number;
+  readonly #cutConnections: CutConnections;
+  readonly #connections = new Map<string, Connection>();
+  readonly #perGroup = new Map<string, number>();
+  /** Undefined for the sessions of other servers in this process. */
+  readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
+  readonly #sweepMs: number;
+  readonly #timer: NodeJS.Timeout;
+  #retiring = false;
+  #onGone: (() => void) | undefined;
+
+  constructor(limits: ConnectionLimits, { longestCallMs, report }: GuardOptions) {
+    this.#limits = limits;
+    this.#longestCallMs = longestCallMs;
+    this.#cutConnections = new CutConnections(report);
+    this.#sweepMs = sweepMs(limits);
+    this.#timer = setInterval(() => this.#sweep(), this.#sweepMs).unref();
+    subscribe(STREAM_CREATED, this.#onStreamCreated);
+    subscribe(STREAM_CLOSED, this.#onStreamClosed);
+  }
+
+  /** How many connections are open. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Whether a new connection may stay. If not, it is destroyed: the client sees UNAVAILABLE. */
+  admit(socket: Socket): boolean {
+    // Whoever uses the socket listens too, but TLS not before it has been set up. An error must not end the process.
+    socket.on("error", ignore);
+    const { remoteAddress } = socket;
+    // It is gone already.
+    if (remoteAddress === undefined) return refuse(socket);
+
+    const { maxConnections, maxPerAddress, maxAgeMs } = this.#limits;
+    const group = addressGroup(remoteAddress);
+    const ofGroup = this.#perGroup.get(group) ?? 0;
+    const tooMany = isReached(maxConnections, this.size)
+      ? "too_many_connections"
+      : isReached(maxPerAddress, ofGroup) && "too_many_of_address";
+    if (tooMany) {
+      this.#cutConnections.add(tooMany);
+      return refuse(socket);
+    }
+
+    const key = keyOf(socket);
+    this.#connections.set(key, new Connection(socket, performance.now(), maxAgeMs));
+    this.#perGroup.set(group, ofGroup + 1);
+    socket.once("close", () => this.#forget(key, group));
+    return true;
+  }
+
+  /** Counts a connection that could not even be accepted. */
+  acceptFailed(): void {
+    this.#cutConnections.add("accept_failed");
+  }
+
+  /** Tells all peers to make their next calls elsewhere: those that never called when they do. Open calls go on. */
+  retire(): void {
+    this.#retiring = true;
+    const now = performance.now();
+    for (const connection of this.#connections.values()) {
+      if (connection.retiredAt === undefined) connection.retire("stopping", now);
+    }
+  }
+
+  /** Resolves when no connection is open. */
+  async gone(): Promise<void> {
+    if (this.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onGone = resolve;
+    await promise;
+  }
+
+  /** Destroys all connections, and looks at none any more. */
+  close(): void {
+    clearInterval(this.#timer);
+    unsubscribe(STREAM_CREATED, this.#onStreamCreated);
+    unsubscribe(STREAM_CLOSED, this.#onStreamClosed);
+    for (const { socket } of this.#connections.values()) socket.destroy();
+    this.#cutConnections.flush(Number.POSITIVE_INFINITY);
+  }
+
+  #forget(key: string, group: string): void {
+    this.#connections.delete(key);
+    const left = (this.#perGroup.get(group) ?? 0) - 1;
+    if (left > 0) this.#perGroup.set(group, left);
+    else this.#perGroup.delete(group);
+    if (this.size === 0) this.#onGone?.();
+  }
+
+  readonly #onStreamCreated = (message: unknown): void => {
+    const { session } = (message as { stream: ServerHttp2Stream }).stream;
+    if (session === undefined) return;
+    const connection = this.#bySession.has(session) ? this.#bySession.get(session) : this.#adopt(session);
+    if (connection === undefined) return;
+    connection.openCalls++;
+    connection.used = true;
+  };
+
+  readonly #onStreamClosed = (message: unknown): void => {
+    const { session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
+    const connection = session && this.#bySession.get(session);
+    if (connection === undefined) return;
+    connection.openCalls--;
+    connection.used = true;
+    // Clients cancel with CANCEL. What ends in another way did not begin in good faith, if there is much of it.
+    if (rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL) {
+      this.#onControlFrame(connection);
+    }
+  };
+
+  /** Finds the connection of a session whose first call begins. */
+  #adopt(session: Http2Session): Connection | undefined {
+    const connection = this.#connections.get(keyOf(session.socket));
+    this.#bySession.set(session, connection);
+    if (connection === undefined) return undefined;
+    connection.session = session;
+    connection.pingedAt = performance.now();
+    session.on("ping", () => {
+      if (!connection.takeMoved()) this.#onControlFrame(connection);
+    });
+    session.on("remoteSettings", () => this.#onControlFrame(connection));
+    if (this.#retiring) connection.retire("stopping", performance.now());
+    return connection;
+  }
+
+  #onControlFrame(connection: Connection): void {
+    const { maxControlFrames } = this.#limits;
+    if (maxControlFrames === 0 || connection.countControlFrame() <= maxControlFrames) return;
+    // The words on which clients ask less often (gRFC A8).
+    connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
+    this.#cut(connection, "too_many_control_frames");
+  }
+
+  /** Destroys a connection, after what it is being told. */
+  #cut(connection: Connection, reason: CutReason): void {
+    if (connection.closedAt !== undefined) return;
+    connection.closedAt = performance.now();
+    this.#cutConnections.add(reason);
+    setImmediate(() => connection.socket.destroy());
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const connection of this.#connections.values()) this.#look(connection, now);
+    this.#cutConnections.flush(now);
+  }
+
+  #look(connection: Connection, now: number): void {
+    const { session, closedAt, used } = connection;
+    if (closedAt !== undefined) {
+      if (now - closedAt >= LINGER_SWEEPS * this.#sweepMs) connection.socket.destroy();
+      return;
+    }
+    const arrived = connection.takeBytesRead();
+    connection.used = false;
+    if (used) connection.usedAt = now;
+    else if (connection.openCalls === 0 && arrived > STRAY_BYTES) this.#cut(connection, "bytes_without_call");
+
+    if (session !== undefined) this.#lookAtSession(connection, session, now);
+    else if (isReached(this.#limits.firstRequestTimeoutMs, now - connection.openedAt)) {
+      this.#cut(connection, "no_first_request");
+    }
+  }
+
+  #lookAtSession(connection: Connection, session: Http2Session, now: number): void {
+    // By its peer, or because the server stops.
+    if (session.closed) connection.retiredAt ??= now;
+    if (session.destroyed) {
+      connection.closedAt = now;
+    } else if (connection.retiredAt === undefined) {
+      this.#retireIfDue(connection, now);
+    } else if (connection.openCalls === 0) {
+      connection.closedAt = now;
+      session.close();
+    } else if (now - connection.retiredAt >= this.#longestLeaveMs()) {
+      this.#cut(connection, "outstayed");
+    }
+    // A session that is closed sends no PING.
+    if (!session.closed && !session.destroyed) this.#askWhetherThere(connection, session, now);
+  }
+
+  #retireIfDue(connection: Connection, now: number): void {
+    const { idleTimeoutMs } = this.#limits;
+    if (now >= connection.retireAt) connection.retire("max_age", now);
+    else if (connection.openCalls === 0 && isReached(idleTimeoutMs, now - connection.usedAt)) {
+      connection.retire("max_idle", now);
+    }
+  }
+
+  /** How long calls may be open that had begun when their connection was told to go: by then a deadline or their age has ended them. */
+  #longestLeaveMs(): number {
+    return Math.max(this.#longestCallMs, longestJittered(this.#limits.maxAgeMs)) + SWEEP_MS;
+  }
+
+  /**
+   * Sends PINGs, however much arrives: only who answers them sends whole frames. A peer that is stopped, gone, or that sends
+   * headers for ever (CONTINUATION frames, between which nothing else may come) does not.
+   */
+  #askWhetherThere(connection: Connection, session: Http2Session, now: number): void {
+    const { keepaliveTimeMs, keepaliveTimeoutMs } = this.#limits;
+    const passed = now - connection.pingedAt;
+    if (!connection.answered) {
+      if (isReached(keepaliveTimeoutMs, passed)) this.#cut(connection, "keepalive_timeout");
+    } else if (isReached(keepaliveTimeMs, passed)) {
+      connection.pingedAt = now;
+      connection.answered = false;
+      session.ping((error) => {
+        connection.answered = error === null;
+      });
+    }
+  }
+}
+
+function refuse(socket: Socket): false {
+  socket.destroy();
+  return false;
+}
+
+function isReached(limit: number, value: number): boolean {
+  return limit > 0 && value >= limit;
+}
+
+/** What a connection is known by, here and inside node:http2, whatever wraps its socket. */
+function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+}
+
+/** A quarter of the shortest time that a limit states, so that none is overdrawn by more. */
+function sweepMs(limits: ConnectionLimits): number {
+  const { firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs } = limits;
+  const times = [firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs];
+  return Math.max(1, Math.min(SWEEP_MS, ...times.filter((ms) => ms > 0).map((ms) => ms / 4)));
+}
+
+function ignore(): void {}
