@@ -143,10 +143,9 @@ export class ConnectionGuard {
     if (connection === undefined) return;
     connection.openCalls--;
     connection.used = true;
-    // Clients cancel with CANCEL. What ends in another way did not begin in good faith, if there is much of it.
-    if (rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL) {
-      this.#onControlFrame(connection);
-    }
+    // Clients cancel with CANCEL. What breaks in another way does not in good faith, if there is much of it.
+    const isFaulty = rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
+    if (isFaulty && !session?.destroyed) this.#onControlFrame(connection);
   };
 
   /** Finds the connection of a session whose first call begins. */
