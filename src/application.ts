@@ -71,7 +71,7 @@ export function userApplication(config: Config, logger: Logger): Application {
     documents: storage.documents,
     presences,
     rooms: new Rooms(storage.rooms, presences, bus),
-    authenticates: config.tokens !== undefined,
+    authenticates: config.authentication !== undefined,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
     imports: storage.imports,

@@ -2,7 +2,11 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
+import type { JWK } from "jose";
 import type { z } from "zod";
+import { readPublicKeys, UnfitKeyError } from "./interceptors/public-keys.ts";
+import type { SigningOptions, TokenClaims } from "./interceptors/token.ts";
+import type { KeySource } from "./interceptors/token-keys.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
@@ -12,7 +16,7 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
-  readonly tokens: TokenConfig | undefined;
+  readonly authentication: AuthenticationConfig | undefined;
   /** At least 32 bytes; undefined if one is to be made. */
   readonly pageTokenKey: Uint8Array | undefined;
   /** Where the users are kept; undefined for memory. */
@@ -43,16 +47,24 @@ export interface SpoolConfig {
   readonly maxBytes: number;
 }
 
+/** How callers prove who they are. */
+export interface AuthenticationConfig {
+  /** Which tokens are believed; undefined for none. */
+  readonly tokens: TokenConfig | undefined;
+  /** The names of services by what their certificates say; see byCertificate. */
+  readonly services: ReadonlyMap<string, string>;
+}
+
 /** Which tokens are believed. */
-export interface TokenConfig {
-  /** At least 32 bytes. */
-  readonly secret: Uint8Array;
-  /** Whether the secret was made for this run, because none is configured. */
+export interface TokenConfig extends TokenClaims {
+  readonly source: KeySource;
+  /** Whether the key was made for this run, because none is configured. */
   readonly ephemeral: boolean;
-  /** Undefined: not checked. */
-  readonly issuer: string | undefined;
-  /** Undefined: not checked. */
-  readonly audience: string | undefined;
+}
+
+/** What makes tokens that are believed; undefined if only somebody else can make them. */
+export function signingOptions({ source, issuer, audience }: TokenConfig): SigningOptions | undefined {
+  return source.kind === "secret" ? { secret: source.secret, issuer, audience } : undefined;
 }
 
 /** The configuration is wrong. */
@@ -81,6 +93,10 @@ class Faults {
 
   add(where: Name | number, fault: string): void {
     if (!this.#first.has(where)) this.#first.set(where, fault);
+  }
+
+  has(where: Name | number): boolean {
+    return this.#first.has(where);
   }
 
   list(): string[] {
@@ -147,18 +163,19 @@ function findText(name: Name, sources: readonly Texts[], faults: Faults): string
     const path = isSecret(name) ? source[`${name}_FILE`] : undefined;
     if (text && path) faults.add(name, `set one of ${name} and ${name}_FILE, not both`);
     if (text) return text;
-    if (path) return readSecret(name, path, faults);
+    // Editors end a file with a line break that is not part of the secret.
+    if (path) return readText(name, `${name}_FILE`, path, faults)?.replace(/\r?\n$/, "");
   }
   return undefined;
 }
 
-function readSecret(name: Name, path: string, faults: Faults): string | undefined {
+/** The text of the file that a variable names. */
+function readText(name: Name, variable: string, path: string, faults: Faults): string | undefined {
   try {
-    // Editors end a file with a line break that is not part of the secret.
-    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
+    return readFileSync(path, "utf8");
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    faults.add(name, `${name}_FILE=${JSON.stringify(path)}: must be a readable file (${why})`);
+    faults.add(name, `${variable}=${JSON.stringify(path)}: must be a readable file (${why})`);
     return undefined;
   }
 }
@@ -178,13 +195,10 @@ function complete(values: Values, faults: Faults): Config {
   if (production && values.AUTH === "none" && values.ALLOW_INSECURE !== true) {
     faults.add("AUTH", 'AUTH="none": must be jwt with NODE_ENV=production, unless ALLOW_INSECURE=true');
   }
-  if (production && values.AUTH === "jwt" && values.JWT_SECRET === undefined) {
-    faults.add("JWT_SECRET", "JWT_SECRET: must be set with NODE_ENV=production");
-  }
   return {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
-    tokens: values.AUTH === "none" ? undefined : toTokenConfig(values),
+    authentication: values.AUTH === "none" ? undefined : toAuthentication(values, production, faults),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),
     changeRetention: {
@@ -208,11 +222,52 @@ function toDatabaseConfig({ DATABASE_URL, DATABASE_POOL_SIZE }: Values): Databas
   return DATABASE_URL === undefined ? undefined : { url: DATABASE_URL, poolSize: DATABASE_POOL_SIZE ?? 1 };
 }
 
-function toTokenConfig({ JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE }: Values): TokenConfig {
-  return {
-    secret: JWT_SECRET ?? randomBytes(KEY_BYTES),
-    ephemeral: JWT_SECRET === undefined,
-    issuer: JWT_ISSUER,
-    audience: JWT_AUDIENCE,
-  };
+/** The settings of which one says where the keys of tokens come from. */
+const KEY_SETTINGS = ["JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL"] as const;
+
+function toAuthentication(values: Values, production: boolean, faults: Faults): AuthenticationConfig {
+  const services = values.TLS_CLIENT_IDENTITIES ?? new Map<string, string>();
+  const [name, another] = KEY_SETTINGS.filter((key) => values[key] !== undefined);
+  if (another !== undefined) faults.add(another, `${another}: must not be set beside ${name}`);
+  const claims = { issuer: values.JWT_ISSUER, audience: values.JWT_AUDIENCE };
+  if (name !== undefined) {
+    const source = toKeySource(values, faults);
+    return { tokens: { source, ephemeral: false, ...claims }, services };
+  }
+  if (production && services.size > 0) return { tokens: undefined, services };
+  if (production && !KEY_SETTINGS.some((key) => faults.has(key))) {
+    const others = "or JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL or TLS_CLIENT_IDENTITIES";
+    faults.add("JWT_SECRET", `JWT_SECRET: must be set with NODE_ENV=production, ${others}`);
+  }
+  const source: KeySource = { kind: "secret", secret: randomBytes(KEY_BYTES) };
+  return { tokens: { source, ephemeral: true, ...claims }, services };
+}
+
+function toKeySource(
+  { JWT_SECRET, JWT_JWKS_URL, JWT_PUBLIC_KEY_FILE, ALLOW_INSECURE }: Values,
+  faults: Faults,
+): KeySource {
+  if (JWT_SECRET !== undefined) return { kind: "secret", secret: JWT_SECRET };
+  if (JWT_JWKS_URL === undefined) return { kind: "public", keys: readKeyFile(JWT_PUBLIC_KEY_FILE ?? "", faults) };
+  const plain = JWT_JWKS_URL.protocol === "http:" && !LOOPBACK.test(JWT_JWKS_URL.hostname);
+  if (plain && ALLOW_INSECURE !== true) {
+    const rule = "must be https, unless its host is this one or ALLOW_INSECURE=true";
+    faults.add("JWT_JWKS_URL", `JWT_JWKS_URL=${JSON.stringify(JWT_JWKS_URL.href)}: ${rule}`);
+  }
+  return { kind: "remote", url: JWT_JWKS_URL };
+}
+
+/** Hosts, as URL writes them, to which nobody else can listen. */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+function readKeyFile(path: string, faults: Faults): JWK[] {
+  const name = "JWT_PUBLIC_KEY_FILE";
+  const text = readText(name, name, path, faults);
+  try {
+    return text === undefined ? [] : readPublicKeys(text);
+  } catch (error) {
+    if (!(error instanceof UnfitKeyError)) throw error;
+    faults.add(name, `${name}=${JSON.stringify(path)}: ${error.message}`);
+    return [];
+  }
 }

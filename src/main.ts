@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { banner } from "./banner.ts";
-import { type Config, ConfigError, parseConfig } from "./config.ts";
+import { type Config, ConfigError, parseConfig, signingOptions } from "./config.ts";
 import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
 import { signToken } from "./interceptors/token.ts";
 import { createLogger, type ProcessLogger } from "./logger.ts";
@@ -32,8 +32,10 @@ async function run(config: Config): Promise<void> {
   stopOnSignals(starting, log);
   const server = await starting;
   log.logger.info({ host: config.host, port: server.port }, "listening");
-  if (config.tokens?.ephemeral) {
-    const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
+  const tokens = config.authentication?.tokens;
+  const signing = tokens?.ephemeral ? signingOptions(tokens) : undefined;
+  if (signing !== undefined) {
+    const token = await signToken(signing, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
     process.stderr.write(banner(server.port, token, config.database === undefined ? "memory" : "PostgreSQL"));
   }
 }

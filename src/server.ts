@@ -2,10 +2,9 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
-import { type Config, type TokenConfig, toAddress } from "./config.ts";
+import { type AuthenticationConfig, type Config, type TokenConfig, toAddress } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
-import type { Principal } from "./domain/principal.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -20,14 +19,17 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
-import { type Authenticate, authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
+import { authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
+import { byCertificate } from "./interceptors/certificate-identity.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
+import { type Authenticate, believeNoToken, byTokenOrCertificate, type Identity } from "./interceptors/identity.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
+import { createTokenKeys } from "./interceptors/token-keys.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
 
@@ -78,11 +80,11 @@ export async function startServer(
   const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
-  const { tokens } = config;
+  const { authentication } = config;
   const authenticate =
-    tokens === undefined
+    authentication === undefined
       ? () => EVERYBODY
-      : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
+      : exceptSuspended(authenticationBy(authentication, logger), (userId) => application.isSuspended(userId));
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
@@ -164,10 +166,24 @@ function isLive({ longestDeadlineMs }: CallPolicy): boolean {
 }
 
 /** Who everybody is if authentication is off. */
-const EVERYBODY: Principal = { id: "anonymous", role: "admin" };
+const EVERYBODY: Identity = {
+  principal: { id: "anonymous", role: "admin" },
+  expiresAtMs: Number.POSITIVE_INFINITY,
+};
 
-function tokenAuthentication(tokens: TokenConfig): Authenticate {
-  const verifier = new TokenVerifier(tokens);
+function authenticationBy({ tokens, services }: AuthenticationConfig, logger: Logger): Authenticate {
+  const byToken = tokens === undefined ? believeNoToken : authenticationByToken(tokens, logger);
+  return services.size === 0 ? byToken : byTokenOrCertificate(byToken, byCertificate(services));
+}
+
+function authenticationByToken({ source, ...claims }: TokenConfig, logger: Logger): Authenticate {
+  if (source.kind !== "secret" && claims.audience === undefined)
+    logger.warn("JWT_AUDIENCE is not set: tokens that the issuer made for others are believed too");
+  const keys = createTokenKeys(source, {
+    onFound: () => logger.info("keys of tokens found"),
+    onLost: (cause) => logger.error({ err: cause }, "keys of tokens not available"),
+  });
+  const verifier = new TokenVerifier({ ...claims, keys });
   return (metadata) => {
     const authorization = authorizationOf(metadata);
     return verifier.remembered(authorization) ?? verifier.verify(authorization);
