@@ -10,6 +10,7 @@ import type { KeySource } from "./interceptors/token-keys.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
+import { type TlsConfig, toTlsConfig } from "./tls-config.ts";
 
 /** How the process runs: checked and complete. */
 export interface Config {
@@ -17,6 +18,8 @@ export interface Config {
   readonly port: number;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
   readonly authentication: AuthenticationConfig | undefined;
+  /** How connections are secured; undefined for plain text. */
+  readonly tls: TlsConfig | undefined;
   /** At least 32 bytes; undefined if one is to be made. */
   readonly pageTokenKey: Uint8Array | undefined;
   /** Where the users are kept; undefined for memory. */
@@ -199,6 +202,7 @@ function complete(values: Values, faults: Faults): Config {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
     authentication: values.AUTH === "none" ? undefined : toAuthentication(values, production, faults),
+    tls: toTlsConfig(values, (name, fault) => faults.add(name, fault)),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),
     changeRetention: {

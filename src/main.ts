@@ -31,7 +31,7 @@ async function run(config: Config): Promise<void> {
   const starting = startServer(config, log.logger);
   stopOnSignals(starting, log);
   const server = await starting;
-  log.logger.info({ host: config.host, port: server.port }, "listening");
+  log.logger.info({ host: config.host, port: server.port, tls: config.tls !== undefined }, "listening");
   const tokens = config.authentication?.tokens;
   const signing = tokens?.ephemeral ? signingOptions(tokens) : undefined;
   if (signing !== undefined) {

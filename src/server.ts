@@ -19,6 +19,7 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
+import { serveTls } from "./grpc/tls.ts";
 import { authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { byCertificate } from "./interceptors/certificate-identity.ts";
@@ -109,7 +110,10 @@ export async function startServer(
     live,
   );
 
-  const port = await listen(server, config).catch(async (error: unknown) => {
+  const tls = config.tls && serveTls(config.tls.files, config.tls.identity, logger, config.tls.lookMs);
+  const credentials = tls?.credentials ?? ServerCredentials.createInsecure();
+  const port = await listen(server, config, credentials).catch(async (error: unknown) => {
+    tls?.close();
     await application.close();
     throw error;
   });
@@ -131,6 +135,7 @@ export async function startServer(
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     await stopGracefully({ server, health, live, calls: openCalls }, times);
+    tls?.close();
     await application.close();
   }
 }
@@ -214,10 +219,10 @@ function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) =
   return (path) => table.get(path) ?? CLOSED;
 }
 
-function listen(server: Server, config: Config): Promise<number> {
+function listen(server: Server, config: Config, credentials: ServerCredentials): Promise<number> {
   const address = toAddress(config);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else reject(new ListenError(address, error));
     });

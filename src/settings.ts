@@ -29,6 +29,8 @@ const FLAG = {
   schema: z.stringbool({ truthy: ["true"], falsy: ["false"], case: "sensitive" }),
 };
 
+const PATH = { allowed: "a path", schema: z.string() };
+
 /** Every environment variable that the service reads. The flag of PAGE_TOKEN_KEY_FILE is --page-token-key-file. */
 export const SETTINGS = {
   HOST: {
@@ -73,6 +75,15 @@ export const SETTINGS = {
   },
   JWT_ISSUER: { about: "Issuer (iss) that tokens must have", allowed: "any text", schema: z.string() },
   JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
+  TLS_CERT_FILE: {
+    about: "Certificate of the server (PEM), followed by those between it and a root; plain text if absent",
+    ...PATH,
+  },
+  TLS_KEY_FILE: { about: "Private key of the certificate (PEM, not encrypted)", ...PATH },
+  TLS_CLIENT_CA_FILE: {
+    about: "Certificates (PEM) of those who sign the certificates that clients then must have; none needed if absent",
+    ...PATH,
+  },
   TLS_CLIENT_IDENTITIES: {
     about: "Which services their client certificates stand for, by subject alternative names; none if absent",
     allowed: "a list such as URI:spiffe://example.org/importer=importer, DNS:billing.internal=billing",
@@ -123,8 +134,7 @@ export const SETTINGS = {
   UPLOAD_DIRECTORY: {
     about:
       "Directory that keeps an uploaded file while it is imported; that of the system for temporary files if absent",
-    allowed: "a path",
-    schema: z.string(),
+    ...PATH,
   },
   UPLOAD_MAX_BYTES: {
     about: "Size of the largest file that can be uploaded, in bytes",

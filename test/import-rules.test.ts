@@ -16,6 +16,7 @@ const COMPOSITION = [
   "server.ts",
   "config.ts",
   "settings.ts",
+  "tls-config.ts",
   "logger.ts",
   "banner.ts",
   "application.ts",
