@@ -1,12 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
-import type { JWK } from "jose";
 import type { z } from "zod";
-import { readPublicKeys, UnfitKeyError } from "./interceptors/public-keys.ts";
-import type { SigningOptions, TokenClaims } from "./interceptors/token.ts";
-import type { KeySource } from "./interceptors/token-keys.ts";
+import { type AuthenticationConfig, toAuthenticationConfig, unreadable } from "./authentication-config.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
@@ -50,26 +46,6 @@ export interface SpoolConfig {
   readonly maxBytes: number;
 }
 
-/** How callers prove who they are. */
-export interface AuthenticationConfig {
-  /** Which tokens are believed; undefined for none. */
-  readonly tokens: TokenConfig | undefined;
-  /** The names of services by what their certificates say; see byCertificate. */
-  readonly services: ReadonlyMap<string, string>;
-}
-
-/** Which tokens are believed. */
-export interface TokenConfig extends TokenClaims {
-  readonly source: KeySource;
-  /** Whether the key was made for this run, because none is configured. */
-  readonly ephemeral: boolean;
-}
-
-/** What makes tokens that are believed; undefined if only somebody else can make them. */
-export function signingOptions({ source, issuer, audience }: TokenConfig): SigningOptions | undefined {
-  return source.kind === "secret" ? { secret: source.secret, issuer, audience } : undefined;
-}
-
 /** The configuration is wrong. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -88,7 +64,6 @@ type Texts = Readonly<Record<string, string | undefined>>;
 
 const NAMES = Object.keys(SETTINGS) as Name[];
 const FLAGS = new Map(NAMES.map((name) => [flagVariable(name).toLowerCase().replaceAll("_", "-"), name]));
-const KEY_BYTES = 32;
 
 /** What is wrong: the first fault of each setting or argument (by its position), for others may follow from it. */
 class Faults {
@@ -166,19 +141,17 @@ function findText(name: Name, sources: readonly Texts[], faults: Faults): string
     const path = isSecret(name) ? source[`${name}_FILE`] : undefined;
     if (text && path) faults.add(name, `set one of ${name} and ${name}_FILE, not both`);
     if (text) return text;
-    // Editors end a file with a line break that is not part of the secret.
-    if (path) return readText(name, `${name}_FILE`, path, faults)?.replace(/\r?\n$/, "");
+    if (path) return readSecret(name, path, faults);
   }
   return undefined;
 }
 
-/** The text of the file that a variable names. */
-function readText(name: Name, variable: string, path: string, faults: Faults): string | undefined {
+function readSecret(name: Name, path: string, faults: Faults): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    // Editors end a file with a line break that is not part of the secret.
+    return readFileSync(path, "utf8").replace(/\r?\n$/, "");
   } catch (error) {
-    const why = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    faults.add(name, `${variable}=${JSON.stringify(path)}: must be a readable file (${why})`);
+    faults.add(name, `${name}_FILE=${JSON.stringify(path)}: ${unreadable(error)}`);
     return undefined;
   }
 }
@@ -201,7 +174,7 @@ function complete(values: Values, faults: Faults): Config {
   return {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
-    authentication: values.AUTH === "none" ? undefined : toAuthentication(values, production, faults),
+    authentication: values.AUTH === "none" ? undefined : toAuthenticationConfig(values, production, faults),
     tls: toTlsConfig(values, (name, fault) => faults.add(name, fault)),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),
@@ -224,54 +197,4 @@ function complete(values: Values, faults: Faults): Config {
 
 function toDatabaseConfig({ DATABASE_URL, DATABASE_POOL_SIZE }: Values): DatabaseConfig | undefined {
   return DATABASE_URL === undefined ? undefined : { url: DATABASE_URL, poolSize: DATABASE_POOL_SIZE ?? 1 };
-}
-
-/** The settings of which one says where the keys of tokens come from. */
-const KEY_SETTINGS = ["JWT_SECRET", "JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL"] as const;
-
-function toAuthentication(values: Values, production: boolean, faults: Faults): AuthenticationConfig {
-  const services = values.TLS_CLIENT_IDENTITIES ?? new Map<string, string>();
-  const [name, another] = KEY_SETTINGS.filter((key) => values[key] !== undefined);
-  if (another !== undefined) faults.add(another, `${another}: must not be set beside ${name}`);
-  const claims = { issuer: values.JWT_ISSUER, audience: values.JWT_AUDIENCE };
-  if (name !== undefined) {
-    const source = toKeySource(values, faults);
-    return { tokens: { source, ephemeral: false, ...claims }, services };
-  }
-  if (production && services.size > 0) return { tokens: undefined, services };
-  if (production && !KEY_SETTINGS.some((key) => faults.has(key))) {
-    const others = "or JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL or TLS_CLIENT_IDENTITIES";
-    faults.add("JWT_SECRET", `JWT_SECRET: must be set with NODE_ENV=production, ${others}`);
-  }
-  const source: KeySource = { kind: "secret", secret: randomBytes(KEY_BYTES) };
-  return { tokens: { source, ephemeral: true, ...claims }, services };
-}
-
-function toKeySource(
-  { JWT_SECRET, JWT_JWKS_URL, JWT_PUBLIC_KEY_FILE, ALLOW_INSECURE }: Values,
-  faults: Faults,
-): KeySource {
-  if (JWT_SECRET !== undefined) return { kind: "secret", secret: JWT_SECRET };
-  if (JWT_JWKS_URL === undefined) return { kind: "public", keys: readKeyFile(JWT_PUBLIC_KEY_FILE ?? "", faults) };
-  const plain = JWT_JWKS_URL.protocol === "http:" && !LOOPBACK.test(JWT_JWKS_URL.hostname);
-  if (plain && ALLOW_INSECURE !== true) {
-    const rule = "must be https, unless its host is this one or ALLOW_INSECURE=true";
-    faults.add("JWT_JWKS_URL", `JWT_JWKS_URL=${JSON.stringify(JWT_JWKS_URL.href)}: ${rule}`);
-  }
-  return { kind: "remote", url: JWT_JWKS_URL };
-}
-
-/** Hosts, as URL writes them, to which nobody else can listen. */
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
-
-function readKeyFile(path: string, faults: Faults): JWK[] {
-  const name = "JWT_PUBLIC_KEY_FILE";
-  const text = readText(name, name, path, faults);
-  try {
-    return text === undefined ? [] : readPublicKeys(text);
-  } catch (error) {
-    if (!(error instanceof UnfitKeyError)) throw error;
-    faults.add(name, `${name}=${JSON.stringify(path)}: ${error.message}`);
-    return [];
-  }
 }

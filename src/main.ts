@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
+import { signingOptions } from "./authentication-config.ts";
 import { banner } from "./banner.ts";
-import { type Config, ConfigError, parseConfig, signingOptions } from "./config.ts";
+import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
 import { signToken } from "./interceptors/token.ts";
 import { createLogger, type ProcessLogger } from "./logger.ts";

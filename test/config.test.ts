@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ConfigError, parseConfig, type TokenConfig } from "../src/config.ts";
+import type { TokenConfig } from "../src/authentication-config.ts";
+import { ConfigError, parseConfig } from "../src/config.ts";
 
 const SECRET = "correct horse battery staple 1234";
 const OTHER_SECRET = "another secret of at least 32 bytes";
@@ -80,7 +81,6 @@ describe("parseConfig", () => {
       JWT_SECRET: SECRET,
       JWT_ISSUER: "issuer",
       JWT_AUDIENCE: "audience",
-      TLS_CLIENT_IDENTITIES: "DNS:a.example=a",
       PAGE_TOKEN_KEY: OTHER_SECRET,
       DATABASE_URL: "postgresql://users:secret@localhost/users",
       DATABASE_POOL_SIZE: "3",
@@ -107,7 +107,7 @@ describe("parseConfig", () => {
           issuer: "issuer",
           audience: "audience",
         },
-        services: new Map([["DNS:a.example", "a"]]),
+        services: new Map(),
       },
       tls: undefined,
       pageTokenKey: Buffer.from(OTHER_SECRET),

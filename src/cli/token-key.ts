@@ -1,4 +1,5 @@
-import { ConfigError, parseConfig, signingOptions } from "../config.ts";
+import { signingOptions } from "../authentication-config.ts";
+import { ConfigError, parseConfig } from "../config.ts";
 import type { SigningOptions } from "../interceptors/token.ts";
 
 /** Settings of keys with which tokens can be verified, but not made. */

@@ -67,11 +67,15 @@ export class RemoteKeys implements TokenKeys {
   };
 
   trustedForMs(): number {
-    return Math.max(this.#fetchedAt + MAX_AGE_MS - performance.now(), RETRY_MS);
+    return this.#isFresh() ? this.#freshForMs() : RETRY_MS;
   }
 
   #isFresh(): boolean {
-    return performance.now() - this.#fetchedAt < MAX_AGE_MS;
+    return this.#freshForMs() > 0;
+  }
+
+  #freshForMs(): number {
+    return this.#fetchedAt + MAX_AGE_MS - performance.now();
   }
 
   /** Fetches the keys, unless that was tried just now. Resolves also if they cannot be fetched. */
