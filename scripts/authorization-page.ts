@@ -50,8 +50,8 @@ ${table(["Method", "Names the user in", "Anonymous", "Another user", "The user c
   is named, all users are alike.
 - **Admin** and **service** are roles that the token states; a client certificate stands for a service. A service is no user, even
   if its name is a user's id. The reason of these refusals is \`CALLER_NOT_ALLOWED\`.
-- **Suspended** is a user whose status is \`USER_STATUS_SUSPENDED\`, an admin too, from the next call on; a stream that is open goes on.
-  The reason is \`CALLER_SUSPENDED\`.
+- **Suspended** is a user whose status is \`USER_STATUS_SUSPENDED\`, an admin too. Streams of theirs that live
+  (\`WatchUsers\`, \`Chat\`, \`CollaborativeEdit\`) end as soon as the replica hears of it; calls with a deadline go on. The reason is \`CALLER_SUSPENDED\`.
 
 Beyond the methods:
 

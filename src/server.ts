@@ -83,14 +83,18 @@ export async function startServer(
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
   const { authentication } = config;
-  const authenticate =
+  const auth =
     authentication === undefined
-      ? () => EVERYBODY
-      : exceptSuspended(authenticationBy(authentication, logger), (userId) => application.isSuspended(userId));
+      ? createAuth(() => EVERYBODY, policies)
+      : createAuth(
+          exceptSuspended(authenticationBy(authentication, logger), (userId) => application.isSuspended(userId)),
+          policies,
+          (userId, onSuspended) => application.watchSuspension(userId, onSuspended),
+        );
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
-    interceptors: interceptorsOf(authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(auth, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
     "grpc.enable_channelz": 0,
   });
@@ -143,7 +147,7 @@ export async function startServer(
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
 function interceptorsOf(
-  authenticate: Authenticate,
+  auth: Interceptor,
   logger: Logger,
   services: readonly DescService[],
   policyOf: (path: string) => CallPolicy,
@@ -156,7 +160,7 @@ function interceptorsOf(
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policyOf),
     // Before anything looks at a message of somebody unknown.
-    createAuth(authenticate, policyOf),
+    auth,
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
     // Inside validation, so that it counts the messages that the handler gets.

@@ -175,23 +175,29 @@ describe("the table made by hand", () => {
 });
 
 describe("a suspended user", () => {
-  it("goes on with a call that is open", async () => {
-    const server = await startTestServer();
-    const id = await createUser(server, "ada");
-    const { promise: suspended, resolve: suspend } = Promise.withResolvers<void>();
-    async function* talk() {
-      yield { message: "before" };
-      await suspended;
-      yield { message: "after" };
-    }
-    const answers: string[] = [];
-    for await (const { message } of userClient(server, { id, role: "user" }).chat(talk())) {
-      answers.push(message);
+  it.each(["user", "admin"] as const)(
+    "is put out of the streams that are open, with a token of the role %s",
+    async (role) => {
+      const server = await startTestServer();
+      const [id, other] = [await createUser(server, "ada"), await createUser(server, "grace")];
+      const { promise: over, resolve: end } = Promise.withResolvers<void>();
+      async function* talk() {
+        yield { message: "before" };
+        await over;
+      }
+      const join = async (principal: Principal) => {
+        const answers = userClient(server, principal).chat(talk())[Symbol.asyncIterator]();
+        await answers.next();
+        return answers;
+      };
+      const stays = [await join({ id: other, role }), await join({ id, role: "service" })];
+      const goes = await join({ id, role });
       await userClient(server).updateUser({ user: { id, status: UserStatus.SUSPENDED } });
-      suspend();
-    }
-    expect(answers).toEqual(["Echo: before", "Echo: after"]);
-  });
+      expect(await failureOf(goes.next())).toMatchObject(SUSPENDED);
+      end();
+      for (const answers of stays) expect((await answers.next()).done).toBe(true);
+    },
+  );
 
   it("does not keep out a service that happens to have their id for its name", async () => {
     const server = await startTestServer();

@@ -22,16 +22,26 @@ export const ADMITTED: Readonly<Record<Access, readonly PrincipalRole[]>> = {
  * Admits the callers whom the policy of the method allows, and tells the handler who they are. The others get
  * UNAUTHENTICATED if they prove no identity, and PERMISSION_DENIED if it is the wrong one. Public methods never ask.
  *
- * A call that may go on for ever ends with UNAUTHENTICATED when the proof expires.
+ * A call that may go on for ever ends with UNAUTHENTICATED when the proof expires, and with PERMISSION_DENIED when the caller is
+ * suspended, of which `watchSuspension` tells; see Application.
  */
-export function createAuth(authenticate: Authenticate, policyOf: (path: string) => CallPolicy): Interceptor {
+export function createAuth(
+  authenticate: Authenticate,
+  policyOf: (path: string) => CallPolicy,
+  watchSuspension: WatchSuspension = watchNobody,
+): Interceptor {
   return ({ path }, call) => {
     const policy = policyOf(path);
     if (policy.access === Access.PUBLIC) return call;
-    const Call = policy.longestDeadlineMs === Number.POSITIVE_INFINITY ? LivingCall : AuthenticatedCall;
-    return new Call(call, authenticate, policy);
+    if (policy.longestDeadlineMs < Number.POSITIVE_INFINITY) return new AuthenticatedCall(call, authenticate, policy);
+    return new LivingCall(call, authenticate, policy, watchSuspension);
   };
 }
+
+/** Calls `onSuspended` when a user is suspended, never at once. Returns a function that ends this. */
+export type WatchSuspension = (userId: string, onSuspended: () => void) => () => void;
+
+const watchNobody: WatchSuspension = () => () => {};
 
 class AuthenticatedCall extends PassThrough {
   readonly #authenticate: Authenticate;
@@ -113,22 +123,43 @@ class AuthenticatedCall extends PassThrough {
 /** Timers take no longer delay. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** A call without a deadline, which ends when the proof of who makes it expires. */
+/** A call without a deadline, which ends when its caller would not be admitted any more. */
 class LivingCall extends AuthenticatedCall {
+  readonly #watchSuspension: WatchSuspension;
   #timer: NodeJS.Timeout | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(
+    outer: PassThrough["outer"],
+    authenticate: Authenticate,
+    policy: CallPolicy,
+    watchSuspension: WatchSuspension,
+  ) {
+    super(outer, authenticate, policy);
+    this.#watchSuspension = watchSuspension;
+  }
 
   override sendStatus(status: CallStatus): void {
-    clearTimeout(this.#timer);
+    this.#release();
     super.sendStatus(status);
   }
 
   override onCancel(): void {
-    clearTimeout(this.#timer);
+    this.#release();
     super.onCancel();
   }
 
-  protected override onIdentified({ expiresAtMs }: Identity): void {
+  protected override onIdentified({ principal, expiresAtMs }: Identity): void {
     if (expiresAtMs < Number.POSITIVE_INFINITY) this.#endAt(expiresAtMs);
+    // The name of a service may happen to be a user's id.
+    if (principal.role === "service") return;
+    this.#unwatch = this.#watchSuspension(principal.id, () => this.refuse(new CallerSuspendedError()));
+  }
+
+  #release(): void {
+    clearTimeout(this.#timer);
+    this.#unwatch?.();
+    this.#unwatch = undefined;
   }
 
   #endAt(expiresAtMs: number): void {
