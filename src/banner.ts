@@ -1,7 +1,24 @@
+/** What a person who starts the service for a try has to know. */
+export interface BannerFacts {
+  readonly port: number;
+  readonly token: string;
+  readonly storage: "memory" | "PostgreSQL";
+  /** Whether connections are secured, and whether by certificates on both sides. */
+  readonly tls: "off" | "server" | "mutual";
+}
+
+const SECURITY = {
+  off: "-plaintext",
+  server: "-cacert ca.pem",
+  mutual: "-cacert ca.pem -cert client.pem -key client-key.pem",
+} as const;
+
 /** What a person who starts the service for a try needs to see: where it is, a token, and calls to paste. */
-export function banner(port: number, token: string, storage: "memory" | "PostgreSQL"): string {
-  const call = `grpcurl -plaintext -H "authorization: Bearer $TOKEN"`;
+export function banner({ port, token, storage, tls }: BannerFacts): string {
+  const grpcurl = `grpcurl ${SECURITY[tls]}`;
+  const call = `${grpcurl} -H "authorization: Bearer $TOKEN"`;
   const address = `localhost:${port}`;
+  const files = tls === "off" ? "" : " (ca.pem: who signed the service's certificate)";
   return `
 user-service serves gRPC on ${address}, from ${storage}.
 
@@ -9,9 +26,9 @@ No JWT_SECRET is set, so a key was made for this run. This token makes you an ad
 
   export TOKEN=${token}
 
-Paste next:
+Paste next${files}:
 
-  grpcurl -plaintext ${address} list
+  ${grpcurl} ${address} list
   ${call} -d '{"email":"ada@example.com","name":"Ada"}' ${address} user.v1.UserService/CreateUsers
   ${call} -d '{"page_size":10}' ${address} user.v1.UserService/ListUsers
   ${call} -d '{"message":"hello"}' ${address} user.v1.UserService/Chat

@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import type { z } from "zod";
 import { type AuthenticationConfig, toAuthenticationConfig, unreadable } from "./authentication-config.ts";
+import type { TlsOptions } from "./grpc/tls.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
-import { type TlsConfig, toTlsConfig } from "./tls-config.ts";
+import { toTlsOptions } from "./tls-config.ts";
 
 /** How the process runs: checked and complete. */
 export interface Config {
@@ -15,7 +16,7 @@ export interface Config {
   /** How callers prove who they are; undefined if everybody acts as an admin. */
   readonly authentication: AuthenticationConfig | undefined;
   /** How connections are secured; undefined for plain text. */
-  readonly tls: TlsConfig | undefined;
+  readonly tls: TlsOptions | undefined;
   /** At least 32 bytes; undefined if one is to be made. */
   readonly pageTokenKey: Uint8Array | undefined;
   /** Where the users are kept; undefined for memory. */
@@ -175,7 +176,7 @@ function complete(values: Values, faults: Faults): Config {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
     authentication: values.AUTH === "none" ? undefined : toAuthenticationConfig(values, production, faults),
-    tls: toTlsConfig(values, (name, fault) => faults.add(name, fault)),
+    tls: toTlsOptions(values, (name, fault) => faults.add(name, fault)),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),
     changeRetention: {

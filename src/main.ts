@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { signingOptions } from "./authentication-config.ts";
-import { banner } from "./banner.ts";
+import { type BannerFacts, banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
 import { signToken } from "./interceptors/token.ts";
@@ -32,13 +32,20 @@ async function run(config: Config): Promise<void> {
   const starting = startServer(config, log.logger);
   stopOnSignals(starting, log);
   const server = await starting;
-  log.logger.info({ host: config.host, port: server.port, tls: config.tls !== undefined }, "listening");
+  const tls = tlsOf(config);
+  log.logger.info({ host: config.host, port: server.port, tls }, "listening");
   const tokens = config.authentication?.tokens;
   const signing = tokens?.ephemeral ? signingOptions(tokens) : undefined;
   if (signing !== undefined) {
     const token = await signToken(signing, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
-    process.stderr.write(banner(server.port, token, config.database === undefined ? "memory" : "PostgreSQL"));
+    const storage = config.database === undefined ? "memory" : "PostgreSQL";
+    process.stderr.write(banner({ port: server.port, token, storage, tls }));
   }
+}
+
+function tlsOf({ tls }: Config): BannerFacts["tls"] {
+  if (tls === undefined) return "off";
+  return tls.identity.requiresClientCertificate ? "mutual" : "server";
 }
 
 /** Stops gracefully on the first signal, and exits at once on the next. */

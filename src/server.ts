@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
@@ -20,7 +21,7 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
-import { serveTls } from "./grpc/tls.ts";
+import { type ServerTls, serveTls } from "./grpc/tls.ts";
 import { authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { byCertificate } from "./interceptors/certificate-identity.ts";
@@ -115,9 +116,8 @@ export async function startServer(
     live,
   );
 
-  const tls = config.tls && serveTls(config.tls.files, config.tls.identity, logger, config.tls.lookMs);
-  const credentials = tls?.credentials ?? ServerCredentials.createInsecure();
-  const port = await listen(server, config, credentials).catch(async (error: unknown) => {
+  const tls = config.tls && serveTls(config.tls, injectionInto(server), logger);
+  const listener = await (tls ? listenTls(tls, config) : listen(server, config)).catch(async (error: unknown) => {
     tls?.close();
     await application.close();
     throw error;
@@ -125,7 +125,7 @@ export async function startServer(
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
-    port,
+    port: listener.port,
     get openCalls() {
       return openCalls.size;
     },
@@ -139,8 +139,7 @@ export async function startServer(
     // From now on it is not for the application to say that calls are served.
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
-    await stopGracefully({ server, health, live, calls: openCalls }, times);
-    tls?.close();
+    await stopGracefully({ listener, server, health, live, calls: openCalls }, times);
     await application.close();
   }
 }
@@ -224,12 +223,39 @@ function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) =
   return (path) => table.get(path) ?? CLOSED;
 }
 
-function listen(server: Server, config: Config, credentials: ServerCredentials): Promise<number> {
+/** Hands connections to a server that are secure already. */
+function injectionInto(server: Server): (socket: Socket) => void {
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  return (socket) => injector.injectConnection(socket);
+}
+
+/** Something that accepts connections. */
+interface Listener {
+  readonly port: number;
+  close(): void;
+}
+
+function listen(server: Server, config: Config): Promise<Listener> {
   const address = toAddress(config);
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      // The server itself stops to listen when it is shut down.
+      if (error === null) resolve({ port, close() {} });
       else reject(new ListenError(address, error));
+    });
+  });
+}
+
+function listenTls(tls: ServerTls, { host, port }: Config): Promise<Listener> {
+  const listener = createServer((socket) => tls.accept(socket));
+  return new Promise((resolve, reject) => {
+    listener.on("error", (error) => reject(new ListenError(toAddress({ host, port }), error)));
+    listener.listen(port, host, () => {
+      const close = (): void => {
+        listener.close();
+        tls.close();
+      };
+      resolve({ port: (listener.address() as AddressInfo).port, close });
     });
   });
 }

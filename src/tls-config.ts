@@ -1,23 +1,15 @@
-import { readTlsFilesSync, type TlsFiles, TlsFilesError, type TlsIdentity, toTlsIdentity } from "./grpc/tls-files.ts";
-
-/** How connections are secured. */
-export interface TlsConfig {
-  readonly files: TlsFiles;
-  /** What the files held when the configuration was read. */
-  readonly identity: TlsIdentity;
-  /** Milliseconds between two looks at the files; undefined for the default of TlsReload. */
-  readonly lookMs?: number;
-}
+import type { TlsOptions } from "./grpc/tls.ts";
+import { readTlsFilesSync, type TlsFiles, TlsFilesError, toTlsIdentity } from "./grpc/tls-files.ts";
 
 const VARIABLES = { cert: "TLS_CERT_FILE", key: "TLS_KEY_FILE", clientCa: "TLS_CLIENT_CA_FILE" } as const;
 
 type Variable = (typeof VARIABLES)[keyof TlsFiles];
 
 /** Reads the files that the variables name, if any does, and reports what is wrong with them. */
-export function toTlsConfig(
+export function toTlsOptions(
   values: Readonly<Partial<Record<Variable, string | undefined>>>,
   report: (variable: Variable, fault: string) => void,
-): TlsConfig | undefined {
+): TlsOptions | undefined {
   const { TLS_CERT_FILE: cert, TLS_KEY_FILE: key, TLS_CLIENT_CA_FILE: clientCa } = values;
   if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
   if (cert === undefined)

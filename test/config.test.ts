@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TokenConfig } from "../src/authentication-config.ts";
 import { ConfigError, parseConfig } from "../src/config.ts";
+import { CertificateAuthority } from "./support/certificates.ts";
 
 const SECRET = "correct horse battery staple 1234";
 const OTHER_SECRET = "another secret of at least 32 bytes";
@@ -423,5 +424,58 @@ describe("in production", () => {
 describe("out of production", () => {
   it.each(["", "development", "test", "staging"])("takes AUTH=none when NODE_ENV is %j", (NODE_ENV) => {
     expect(parseConfig({ NODE_ENV, AUTH: "none" }, []).authentication).toBeUndefined();
+  });
+});
+
+describe("parseConfig and TLS", () => {
+  let root: CertificateAuthority;
+  let files: Record<"TLS_CERT_FILE" | "TLS_KEY_FILE" | "TLS_CLIENT_CA_FILE", string>;
+
+  beforeAll(async () => {
+    root = await CertificateAuthority.create();
+    const { cert, key } = await root.server();
+    files = {
+      TLS_CERT_FILE: fileOf("tls.crt", cert),
+      TLS_KEY_FILE: fileOf("tls.key", key),
+      TLS_CLIENT_CA_FILE: fileOf("ca.crt", root.root),
+    };
+  });
+
+  it("reads the files, from variables or flags", () => {
+    const { TLS_CLIENT_CA_FILE, ...server } = files;
+    expect(parseConfig(server, []).tls).toMatchObject({
+      files: { cert: files.TLS_CERT_FILE, key: files.TLS_KEY_FILE, clientCa: undefined },
+      identity: { requiresClientCertificate: false },
+    });
+    const { tls } = parseConfig(server, ["--tls-client-ca-file", TLS_CLIENT_CA_FILE]);
+    expect(tls?.identity.requiresClientCertificate).toBe(true);
+  });
+
+  it("wants the certificate and the key, or neither", () => {
+    const { TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE } = files;
+    expect(faultsOf({ TLS_CERT_FILE })).toEqual(["TLS_KEY_FILE: must be set with TLS_CERT_FILE"]);
+    expect(faultsOf({ TLS_KEY_FILE })).toEqual(["TLS_CERT_FILE: must be set with TLS_KEY_FILE"]);
+    expect(faultsOf({ TLS_CLIENT_CA_FILE })).toEqual([
+      "TLS_CERT_FILE: must be set with TLS_CLIENT_CA_FILE",
+      "TLS_KEY_FILE: must be set with TLS_CLIENT_CA_FILE",
+    ]);
+  });
+
+  it("tells all that is wrong with the files, together with all else", () => {
+    const secret = fileOf("secret.key", "a secret");
+    const bad = { PORT: "x", TLS_CERT_FILE: "/none", TLS_KEY_FILE: secret, TLS_CLIENT_CA_FILE: secret };
+    expect(faultsOf(bad)).toEqual([
+      'PORT="x": must be a whole number from 0 to 65535',
+      'TLS_CERT_FILE="/none": must be a readable file (ENOENT)',
+      `TLS_KEY_FILE="${secret}": must hold a private key (PEM), not encrypted`,
+      `TLS_CLIENT_CA_FILE="${secret}": must hold certificates (PEM), whole`,
+    ]);
+  });
+
+  it("refuses the key of another certificate", async () => {
+    const key = fileOf("other.key", (await root.server()).key);
+    expect(faultsOf({ ...files, TLS_KEY_FILE: key })).toEqual([
+      `TLS_KEY_FILE="${key}": must be the key of the certificate, but is another's`,
+    ]);
   });
 });

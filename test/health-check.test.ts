@@ -6,7 +6,9 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { serveHealth } from "../src/grpc/health.ts";
 import { LiveStreams } from "../src/grpc/live-streams.ts";
+import { CertificateAuthority } from "./support/certificates.ts";
 import { COMPILE_CACHE } from "./support/compile-cache.ts";
+import { PemFolder } from "./support/pem-folder.ts";
 import { startTestServer } from "./support/server.ts";
 
 const HEALTH_CHECK = fileURLToPath(new URL("../src/health-check.ts", import.meta.url));
@@ -79,6 +81,33 @@ describe("the health check", () => {
   it("exits with 1 when nobody answers", async () => {
     const { port: PORT } = await startSilentServer();
     expect(await checkHealth({ PORT })).toMatchObject({ status: 1, said: expect.stringMatching(/./) });
+  });
+
+  it("asks over TLS, whatever the name and the state of the files", async () => {
+    const pair = await (await CertificateAuthority.create()).server({ alternativeNames: [] });
+    const folder = new PemFolder();
+    const environment = folder.variables(pair);
+    const PORT = String((await startTestServer({ environment })).port);
+    folder.write("tls.crt", "half");
+    expect(await checkHealth({ PORT, ...environment })).toEqual({ status: 0, said: "" });
+    expect((await checkHealth({ PORT: String((await startTestServer()).port), ...environment })).status).toBe(1);
+  });
+
+  it("asks with the certificate of the service if clients need one", async () => {
+    const root = await CertificateAuthority.create();
+    const environment = new PemFolder().variables(await root.peer(), root.root);
+    const { port, logs } = await startTestServer({ environment });
+    expect(await checkHealth({ PORT: String(port), ...environment })).toEqual({ status: 0, said: "" });
+    expect(logs.calls("Health/Check")).toHaveLength(1);
+  });
+
+  it("takes handshakes for health if clients need a certificate that the service has none of", async () => {
+    const [root, clients] = await Promise.all([CertificateAuthority.create(), CertificateAuthority.create()]);
+    const environment = new PemFolder().variables(await root.server(), clients.root);
+    const { port, server } = await startTestServer({ environment });
+    expect(await checkHealth({ PORT: String(port), ...environment })).toEqual({ status: 0, said: "" });
+    await server.stop();
+    expect((await checkHealth({ PORT: String(port), ...environment })).status).toBe(1);
   });
 
   it("exits with 1 when the configuration is wrong", async () => {

@@ -3,14 +3,17 @@
  *
  *   npm run demo
  *
- * Calls ADDRESS (localhost:50051 unless told) with TOKEN, or with a token that it makes as `npm run token` does. The users that
- * it creates are deleted again at the end, also when a step fails.
+ * Calls ADDRESS (localhost:50051 unless told) with TOKEN, or with a token that it makes as `npm run token` does. CA_FILE names
+ * who may have signed the server's certificate, and makes it call over TLS; CLIENT_CERT_FILE and CLIENT_KEY_FILE name a
+ * certificate of its own. The users that it creates are deleted again at the end, also when a step fails.
  */
 import { createHash, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
+import type { TlsClientOptions } from "../client/tls.ts";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import { ConfigError } from "../config.ts";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
@@ -190,7 +193,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
 const address = process.env.ADDRESS ?? "localhost:50051";
 const run = randomUUID().slice(0, 8);
 try {
-  using client = createUserClient(address, { token: await readToken() });
+  using client = createUserClient(address, { token: await readToken(), tls: readTls() });
   await walk({ client, ids: new Set(), email: (name) => `${name}.${run}@example.com` });
 } catch (error) {
   process.stderr.write(`\n${error instanceof ConfigError ? error.message : explain(ConnectError.from(error))}\n`);
@@ -205,6 +208,16 @@ async function readToken(): Promise<string> {
   if (process.env.TOKEN) return process.env.TOKEN;
   const key = readTokenKey(process.env);
   return key === undefined ? "" : signToken(key, { id: "demo", role: "admin" }, 600);
+}
+
+function readTls(): TlsClientOptions | false {
+  const { CA_FILE, CLIENT_CERT_FILE, CLIENT_KEY_FILE } = process.env;
+  if (!CA_FILE) return false;
+  return {
+    ca: readFileSync(CA_FILE),
+    ...(CLIENT_CERT_FILE && { cert: readFileSync(CLIENT_CERT_FILE) }),
+    ...(CLIENT_KEY_FILE && { key: readFileSync(CLIENT_KEY_FILE) }),
+  };
 }
 
 async function walk(tour: Tour): Promise<void> {

@@ -1,18 +1,24 @@
 import type { DescMethodClientStreaming, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, createClient, type Interceptor, makeAnyClient } from "@connectrpc/connect";
-import { type ChannelCredentials, type ChannelOptions, credentials, Client as GrpcClient } from "@grpc/grpc-js";
+import { type ChannelCredentials, type ChannelOptions, Client as GrpcClient } from "@grpc/grpc-js";
 import { readPolicies } from "../contract/policy.ts";
 import { cancelOnReturn } from "./cancel-on-return.ts";
 import { type Requests, takeIterables } from "./expected-count.ts";
 import { GrpcTransport } from "./grpc-transport.ts";
 import { toServiceConfig } from "./service-config.ts";
+import { type TlsClientOptions, toCredentials, toTlsChannelOptions } from "./tls.ts";
 import { sendToken, type Token } from "./token.ts";
 
 /** How a client reaches its service, and what its calls carry. */
 export interface ClientOptions {
   /** Sent with each call, as `authorization: Bearer ...`. */
   readonly token?: Token;
-  /** How the channel is secured; not at all by default. */
+  /**
+   * Whether connections are secured, and how: true trusts the authorities that Node.js knows. Without TLS, which is the
+   * default, everything on the way can read the token.
+   */
+  readonly tls?: boolean | TlsClientOptions;
+  /** Credentials of grpc-js, instead of `tls`, for what that cannot say. */
   readonly credentials?: ChannelCredentials;
   /** Options of the grpc-js channel, over those that the client sets itself. */
   readonly channelOptions?: ChannelOptions;
@@ -66,12 +72,14 @@ export function createServiceClient<S extends DescService>(
 }
 
 function openChannel(service: DescService, address: string, options: ClientOptions): GrpcClient {
-  return new GrpcClient(address, options.credentials ?? credentials.createInsecure(), {
+  const { tls = false } = options;
+  return new GrpcClient(address, options.credentials ?? toCredentials(tls), {
     "grpc.service_config": JSON.stringify(toServiceConfig([service])),
     // The contract decides, not a record of the name service.
     "grpc.service_config_disable_resolution": 1,
     "grpc.enable_retries": 1,
     "grpc.enable_channelz": 0,
+    ...toTlsChannelOptions(tls),
     ...options.channelOptions,
   });
 }

@@ -6,6 +6,8 @@ import type { LiveStreams } from "./live-streams.ts";
 
 /** What has a part in a graceful stop. */
 export interface StoppableParts {
+  /** What accepts connections for the server, if it does not do so itself. */
+  readonly listener?: { close(): void } | undefined;
   readonly server: Server;
   readonly health: Health;
   readonly live: LiveStreams;
@@ -37,10 +39,11 @@ const LAST_WORDS_MS = 250;
  * ends those that do not in time with UNAVAILABLE too, and closes what is left.
  */
 export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
-  const { server, health, live, calls } = parts;
+  const { listener, server, health, live, calls } = parts;
   health.set("NOT_SERVING");
   await setTimeout(delayMs);
 
+  listener?.close();
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   live.stop(new ServerStoppingError());
   await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);

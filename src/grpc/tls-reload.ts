@@ -43,7 +43,7 @@ export class TlsReload {
     this.#events = events;
     this.#served = served.contents;
     this.#seen = served.contents;
-    this.#timer = setInterval(() => void this.#look(), lookMs).unref();
+    this.#timer = setInterval(() => void this.look(), lookMs).unref();
   }
 
   /** Looks no more, and tells nothing more. */
@@ -52,7 +52,8 @@ export class TlsReload {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
+  /** Looks now. */
+  async look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     const contents = await readTlsFiles(this.#files);

@@ -1,51 +1,74 @@
-import type { ServerCredentials } from "@grpc/grpc-js";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Logger } from "pino";
-import { TlsCredentials } from "./tls-credentials.ts";
 import type { TlsFault, TlsFiles, TlsIdentity } from "./tls-files.ts";
 import { TlsReload } from "./tls-reload.ts";
+import { TlsServer } from "./tls-server.ts";
+
+/** What a server serves TLS with. */
+export interface TlsOptions {
+  readonly files: TlsFiles;
+  /** What the files held when they were first read. */
+  readonly identity: TlsIdentity;
+  /** Milliseconds between two looks at the files; undefined for the default of TlsReload. */
+  readonly lookMs?: number;
+}
 
 /** TLS as a server runs it. */
 export interface ServerTls {
-  /** For bindAsync, or for a connection injector. */
-  readonly credentials: ServerCredentials;
-  /** Looks after the files no more. */
+  /** Takes a connection over, and hands it on when it is secure. */
+  accept(socket: Socket): void;
+  /** Looks after the files no more, and cuts off whoever finishes a handshake from now on. Connections that were handed on stay. */
   close(): void;
 }
 
 const DAY_MS = 86_400_000;
 /** How long before a certificate expires the log says so, once a day. Who renews by machine does it long before. */
 const WARNING_MS = 14 * DAY_MS;
+/** Failed handshakes are logged at once, and then together: a client that tries and tries does not fill the log. */
+const REPORT_MS = 10_000;
 
-/** Serves with the identity, and with those that come after it into the same files. All of it is logged. */
-export function serveTls(files: TlsFiles, identity: TlsIdentity, logger: Logger, lookMs?: number): ServerTls {
-  const credentials = new TlsCredentials(identity);
+/**
+ * Secures connections with the identity, and with those that come after it into the same files, and hands them to
+ * `onSecure`. What becomes of certificates and handshakes is logged.
+ */
+export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => void, logger: Logger): ServerTls {
+  const { files, identity, lookMs } = options;
+  const failures = new Map<string, number>();
+  let reporting: NodeJS.Timeout | undefined;
   let current = identity;
-  report("certificate loaded");
+  let closed = false;
+
+  const server = new TlsServer(identity, {
+    onSecure: (socket) => void (closed ? socket.destroy() : onSecure(socket)),
+    onFailed,
+  });
   const reload = new TlsReload(files, identity, { onReplaced, onRefused }, lookMs);
-  const reminder = setInterval(remind, DAY_MS).unref();
+  const reminding = setInterval(remind, DAY_MS).unref();
+  tell("TLS files loaded");
   return {
-    credentials,
+    accept: (socket) => server.accept(socket),
     close() {
+      closed = true;
       reload.stop();
-      clearInterval(reminder);
+      clearInterval(reminding);
+      clearTimeout(reporting);
+      report();
     },
   };
 
   function onReplaced(identity: TlsIdentity): void {
-    credentials.replace(identity);
+    server.replace(identity);
     current = identity;
-    report("certificate replaced");
+    tell("TLS files replaced");
   }
 
   function onRefused(faults: readonly TlsFault[]): void {
     const lines = faults.map(({ file, fault }) => `${files[file]}: ${fault}`);
-    logger.error(
-      { faults: lines, fingerprint: current.fingerprint },
-      "certificate on disk not usable, the last one stays",
-    );
+    logger.error({ faults: lines }, "TLS files not usable, the last ones stay");
   }
 
-  function report(message: string): void {
+  function tell(message: string): void {
     const { fingerprint, notAfter, requiresClientCertificate } = current;
     logger.info({ fingerprint, not_after: notAfter, client_certificates: requiresClientCertificate }, message);
     remind();
@@ -53,7 +76,22 @@ export function serveTls(files: TlsFiles, identity: TlsIdentity, logger: Logger,
 
   function remind(): void {
     const { fingerprint, notAfter } = current;
-    if (notAfter.getTime() - Date.now() < WARNING_MS)
+    if (notAfter.getTime() - Date.now() < WARNING_MS) {
       logger.warn({ fingerprint, not_after: notAfter }, "certificate expires soon");
+    }
+  }
+
+  function onFailed(reason: string): void {
+    if (closed) return;
+    failures.set(reason, (failures.get(reason) ?? 0) + 1);
+    if (reporting === undefined) report();
+  }
+
+  function report(): void {
+    reporting = undefined;
+    if (failures.size === 0) return;
+    logger.warn({ counts: Object.fromEntries(failures) }, "TLS handshakes failed");
+    failures.clear();
+    if (!closed) reporting = setTimeout(report, REPORT_MS).unref();
   }
 }

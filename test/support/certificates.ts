@@ -68,6 +68,18 @@ export class CertificateAuthority {
     return new CertificateAuthority(certificate, keys);
   }
 
+  /** Makes a certificate that nobody has signed but its own key. */
+  static async selfSigned(name = "nobody"): Promise<CertificatePair> {
+    const keys = await makeKeys();
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      name: `CN=${name}`,
+      ...validity({}),
+      keys,
+      signingAlgorithm: ALGORITHM,
+    });
+    return { cert: toPem(certificate), key: await keyToPem(keys.privateKey) };
+  }
+
   /** Makes an authority that this one has signed. */
   async intermediate(name = "an intermediate"): Promise<CertificateAuthority> {
     const keys = await makeKeys();

@@ -32,14 +32,24 @@ export class LogLines {
     );
   }
 
+  /** Waits until `count` lines with this message have been logged. */
+  async waitFor(message: string, count = 1): Promise<LogLine[]> {
+    return this.#wait(() => this.lines.filter(({ msg }) => msg === message), count);
+  }
+
   /** Waits until `count` calls of a method have been logged, and returns their lines. */
   async waitForCalls(count: number, method?: string): Promise<LogLine[]> {
-    while (this.calls(method).length < count) {
+    return this.#wait(() => this.calls(method), count);
+  }
+
+  async #wait(find: () => LogLine[], count: number): Promise<LogLine[]> {
+    for (;;) {
+      const found = find();
+      if (found.length >= count) return found;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#waiting.add(resolve);
       await promise;
       this.#waiting.delete(resolve);
     }
-    return this.calls(method);
   }
 }

@@ -32,11 +32,16 @@ export interface TestServerOptions {
   /** Environment variables over those of the tests. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly services?: readonly ServedService[];
+  /** Milliseconds between two looks at the files of TLS. */
+  readonly tlsLookMs?: number;
 }
 
 /** Starts a real server on a free port. It is stopped after the test, which fails if a call is still open then. */
-export async function startTestServer({ environment = {}, services }: TestServerOptions = {}): Promise<TestServer> {
-  const config = testConfig(environment);
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { environment = {}, services, tlsLookMs } = options;
+  const given = testConfig(environment);
+  const tls = given.tls && tlsLookMs !== undefined ? { ...given.tls, lookMs: tlsLookMs } : given.tls;
+  const config = { ...given, tls };
   const logs = new LogLines();
   const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
   const server = await startServer(config, logger, services && applicationOf(services));
