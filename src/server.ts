@@ -21,6 +21,7 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
+import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
 import { type ServerTls, serveTls } from "./grpc/tls.ts";
 import { authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
@@ -92,6 +93,7 @@ export async function startServer(
           policies,
           (userId, onSuspended) => application.watchSuspension(userId, onSuspended),
         );
+  joinRepeatedAuthorization();
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
