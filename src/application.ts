@@ -28,7 +28,9 @@ import { CreationRequests } from "./service/creation-requests.ts";
 import type { KeySource } from "./service/mac.ts";
 import { PresenceKeeper } from "./service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "./service/sealed-tokens.ts";
+import { Suspensions } from "./service/suspensions.ts";
 import { createUploadIdentity } from "./service/upload/upload-identity.ts";
+import { UserChanges } from "./service/user-changes.ts";
 import { createUserService } from "./service/user-service.ts";
 
 /** A service and what serves it. */
@@ -47,6 +49,10 @@ export interface Application {
   readonly services: readonly ServedService[];
   /** Whether the user with this id may not call. */
   isSuspended(userId: string): boolean | Promise<boolean>;
+  /**
+   * Calls `onSuspended` when the user with this id may no longer call, never at once. Returns a function that ends this.
+   */
+  watchSuspension(userId: string, onSuspended: () => void): () => void;
   /** Whether calls can be served: what they need is there. */
   readonly readiness: Readiness;
   /** Lets go of what calls need. There are none any more. */
@@ -62,8 +68,11 @@ export function userApplication(config: Config, logger: Logger): Application {
   const users = announcing(storage.users, announce);
   const configured = config.pageTokenKey;
   const key = configured === undefined ? sharedKey : () => configured;
+  const userChanges = new UserChanges(users.changes, bus);
+  const suspensions = new Suspensions(userChanges, (userId) => users.isSuspended(userId));
   const service = createUserService({
     repository: users,
+    userChanges,
     pageTokens: pageTokens(key),
     // Of the storage, because another log of changes has other revisions.
     resumeTokens: resumeTokens(sharedKey),
@@ -71,7 +80,7 @@ export function userApplication(config: Config, logger: Logger): Application {
     documents: storage.documents,
     presences,
     rooms: new Rooms(storage.rooms, presences, bus),
-    authenticates: config.tokens !== undefined,
+    authenticates: config.authentication !== undefined,
     creationRequests: new CreationRequests(key),
     maxUsersPerCall: config.maxUsersPerCall,
     imports: storage.imports,
@@ -82,6 +91,7 @@ export function userApplication(config: Config, logger: Logger): Application {
   return {
     services: [served(UserService, service)],
     isSuspended: (userId) => users.isSuspended(userId),
+    watchSuspension: (userId, onSuspended) => suspensions.watch(userId, onSuspended),
     readiness,
     async close() {
       await presences.close();

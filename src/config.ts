@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import type { z } from "zod";
+import { type AuthenticationConfig, toAuthenticationConfig, unreadable } from "./authentication-config.ts";
 import type { ConnectionLimits } from "./grpc/connection-limits.ts";
 import type { TlsOptions } from "./grpc/tls.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
@@ -15,7 +15,7 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
-  readonly tokens: TokenConfig | undefined;
+  readonly authentication: AuthenticationConfig | undefined;
   /** How connections are secured; undefined for plain text. */
   readonly tls: TlsOptions | undefined;
   /** At least 32 bytes; undefined if one is to be made. */
@@ -49,18 +49,6 @@ export interface SpoolConfig {
   readonly maxBytes: number;
 }
 
-/** Which tokens are believed. */
-export interface TokenConfig {
-  /** At least 32 bytes. */
-  readonly secret: Uint8Array;
-  /** Whether the secret was made for this run, because none is configured. */
-  readonly ephemeral: boolean;
-  /** Undefined: not checked. */
-  readonly issuer: string | undefined;
-  /** Undefined: not checked. */
-  readonly audience: string | undefined;
-}
-
 /** The configuration is wrong. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
@@ -79,7 +67,6 @@ type Texts = Readonly<Record<string, string | undefined>>;
 
 const NAMES = Object.keys(SETTINGS) as Name[];
 const FLAGS = new Map(NAMES.map((name) => [flagVariable(name).toLowerCase().replaceAll("_", "-"), name]));
-const KEY_BYTES = 32;
 
 /** What is wrong: the first fault of each setting or argument (by its position), for others may follow from it. */
 class Faults {
@@ -87,6 +74,10 @@ class Faults {
 
   add(where: Name | number, fault: string): void {
     if (!this.#first.has(where)) this.#first.set(where, fault);
+  }
+
+  has(where: Name | number): boolean {
+    return this.#first.has(where);
   }
 
   list(): string[] {
@@ -163,8 +154,7 @@ function readSecret(name: Name, path: string, faults: Faults): string | undefine
     // Editors end a file with a line break that is not part of the secret.
     return readFileSync(path, "utf8").replace(/\r?\n$/, "");
   } catch (error) {
-    const why = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    faults.add(name, `${name}_FILE=${JSON.stringify(path)}: must be a readable file (${why})`);
+    faults.add(name, `${name}_FILE=${JSON.stringify(path)}: ${unreadable(error)}`);
     return undefined;
   }
 }
@@ -184,13 +174,10 @@ function complete(values: Values, faults: Faults): Config {
   if (production && values.AUTH === "none" && values.ALLOW_INSECURE !== true) {
     faults.add("AUTH", 'AUTH="none": must be jwt with NODE_ENV=production, unless ALLOW_INSECURE=true');
   }
-  if (production && values.AUTH === "jwt" && values.JWT_SECRET === undefined) {
-    faults.add("JWT_SECRET", "JWT_SECRET: must be set with NODE_ENV=production");
-  }
   return {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
-    tokens: values.AUTH === "none" ? undefined : toTokenConfig(values),
+    authentication: values.AUTH === "none" ? undefined : toAuthenticationConfig(values, production, faults),
     tls: toTlsOptions(values, (name, fault) => faults.add(name, fault)),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),
@@ -228,13 +215,4 @@ function toConnectionLimits(values: Values): ConnectionLimits {
 
 function toDatabaseConfig({ DATABASE_URL, DATABASE_POOL_SIZE }: Values): DatabaseConfig | undefined {
   return DATABASE_URL === undefined ? undefined : { url: DATABASE_URL, poolSize: DATABASE_POOL_SIZE ?? 1 };
-}
-
-function toTokenConfig({ JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE }: Values): TokenConfig {
-  return {
-    secret: JWT_SECRET ?? randomBytes(KEY_BYTES),
-    ephemeral: JWT_SECRET === undefined,
-    issuer: JWT_ISSUER,
-    audience: JWT_AUDIENCE,
-  };
 }

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
+import { signingOptions } from "./authentication-config.ts";
 import { type BannerFacts, banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
@@ -34,8 +35,10 @@ async function run(config: Config): Promise<void> {
   const server = await starting;
   const tls = tlsOf(config);
   log.logger.info({ host: config.host, port: server.port, tls }, "listening");
-  if (config.tokens?.ephemeral) {
-    const token = await signToken(config.tokens, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
+  const tokens = config.authentication?.tokens;
+  const signing = tokens?.ephemeral ? signingOptions(tokens) : undefined;
+  if (signing !== undefined) {
+    const token = await signToken(signing, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
     const storage = config.database === undefined ? "memory" : "PostgreSQL";
     process.stderr.write(banner({ port: server.port, token, storage, tls }));
   }

@@ -2,10 +2,10 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
-import type { Config, TokenConfig } from "./config.ts";
+import type { AuthenticationConfig, TokenConfig } from "./authentication-config.ts";
+import type { Config } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
-import type { Principal } from "./domain/principal.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -22,15 +22,19 @@ import { listen } from "./grpc/listener.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
+import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
 import { serveTls } from "./grpc/tls.ts";
-import { type Authenticate, authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
+import { authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
+import { byCertificate } from "./interceptors/certificate-identity.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
+import { type Authenticate, believeNoToken, byTokenOrCertificate, type Identity } from "./interceptors/identity.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
+import { createTokenKeys } from "./interceptors/token-keys.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
 
@@ -69,16 +73,21 @@ export async function startServer(
   const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
-  const { tokens } = config;
-  const authenticate =
-    tokens === undefined
-      ? () => EVERYBODY
-      : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
+  const { authentication } = config;
+  const auth =
+    authentication === undefined
+      ? createAuth(() => EVERYBODY, policies)
+      : createAuth(
+          exceptSuspended(authenticationBy(authentication, logger), (userId) => application.isSuspended(userId)),
+          policies,
+          (userId, onSuspended) => application.watchSuspension(userId, onSuspended),
+        );
+  joinRepeatedAuthorization();
   const openCalls = new OpenCalls();
   const { connections } = config;
   const live = new LiveStreams(connections.maxAgeMs);
   const server = new Server({
-    interceptors: interceptorsOf(authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(auth, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
     "grpc.enable_channelz": 0,
   });
@@ -153,7 +162,7 @@ export async function startServer(
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
 function interceptorsOf(
-  authenticate: Authenticate,
+  auth: Interceptor,
   logger: Logger,
   services: readonly DescService[],
   policyOf: (path: string) => CallPolicy,
@@ -166,7 +175,7 @@ function interceptorsOf(
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policyOf),
     // Before anything looks at a message of somebody unknown.
-    createAuth(authenticate, policyOf),
+    auth,
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
     // Inside validation, so that it counts the messages that the handler gets.
@@ -187,10 +196,24 @@ function longestOf(policies: readonly CallPolicy[]): number {
 }
 
 /** Who everybody is if authentication is off. */
-const EVERYBODY: Principal = { id: "anonymous", role: "admin" };
+const EVERYBODY: Identity = {
+  principal: { id: "anonymous", role: "admin" },
+  expiresAtMs: Number.POSITIVE_INFINITY,
+};
 
-function tokenAuthentication(tokens: TokenConfig): Authenticate {
-  const verifier = new TokenVerifier(tokens);
+function authenticationBy({ tokens, services }: AuthenticationConfig, logger: Logger): Authenticate {
+  const byToken = tokens === undefined ? believeNoToken : authenticationByToken(tokens, logger);
+  return services.size === 0 ? byToken : byTokenOrCertificate(byToken, byCertificate(services));
+}
+
+function authenticationByToken({ source, ...claims }: TokenConfig, logger: Logger): Authenticate {
+  if (source.kind !== "secret" && claims.audience === undefined)
+    logger.warn("JWT_AUDIENCE is not set: tokens that the issuer made for others are believed too");
+  const keys = createTokenKeys(source, {
+    onFound: () => logger.info("keys of tokens found"),
+    onLost: (cause) => logger.error({ err: cause }, "keys of tokens not available"),
+  });
+  const verifier = new TokenVerifier({ ...claims, keys });
   return (metadata) => {
     const authorization = authorizationOf(metadata);
     return verifier.remembered(authorization) ?? verifier.verify(authorization);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { toAltName } from "./interceptors/certificate-identity.ts";
 import { isDatabaseUrl } from "./repository/postgres/connection.ts";
 
 /** One environment variable that configures the service. */
@@ -44,18 +45,33 @@ export const SETTINGS = {
     fallback: "50051",
   },
   AUTH: {
-    about: "How callers prove who they are; with none, everybody acts as an admin",
+    about:
+      "How callers prove who they are: jwt by tokens or client certificates; with none, everybody acts as an admin",
     ...oneOf("jwt", "none"),
     fallback: "jwt",
   },
   ALLOW_INSECURE: {
-    about: "Whether AUTH=none is accepted in production",
+    about: "Whether AUTH=none is accepted in production, and http to another host for JWT_JWKS_URL",
     ...FLAG,
     fallback: "false",
   },
   JWT_SECRET: {
-    about: "Key of the HMAC of tokens (HS256); made anew at each start if absent, but required in production",
+    about:
+      "Key of the HMAC of tokens (HS256); made anew at each start if no key of tokens is set, but in production one must be",
     ...SECRET,
+  },
+  JWT_PUBLIC_KEY_FILE: {
+    about: "File of the public key of tokens (RS256, PS256, ES256 or EdDSA), in place of JWT_SECRET",
+    allowed: "the path of a PEM (SPKI, X.509), a JWK or a JWKS; RSA of 2048 bits or more, EC P-256 or Ed25519",
+    schema: z.string(),
+  },
+  JWT_JWKS_URL: {
+    about: "Where the issuer publishes the public keys of tokens, in place of JWT_SECRET",
+    allowed: "an https URL without a password, or http to this host",
+    schema: z
+      .string()
+      .refine(isHttpUrl)
+      .transform((text) => new URL(text)),
   },
   JWT_ISSUER: { about: "Issuer (iss) that tokens must have", allowed: "any text", schema: z.string() },
   JWT_AUDIENCE: { about: "Audience (aud) that tokens must have", allowed: "any text", schema: z.string() },
@@ -67,6 +83,11 @@ export const SETTINGS = {
   TLS_CLIENT_CA_FILE: {
     about: "Certificates (PEM) of those who sign the certificates that clients then must have; none needed if absent",
     ...PATH,
+  },
+  TLS_CLIENT_IDENTITIES: {
+    about: "Which services their client certificates stand for, by subject alternative names; none if absent",
+    allowed: "a list such as URI:spiffe://example.org/importer=importer, DNS:billing.internal=billing",
+    schema: z.string().transform(readServices),
   },
   PAGE_TOKEN_KEY: {
     about:
@@ -199,6 +220,24 @@ export const SETTINGS = {
     schema: z.string(),
   },
 } satisfies Record<string, Setting>;
+
+function isHttpUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && ["https:", "http:"].includes(url.protocol) && url.username === "" && url.password === "";
+}
+
+/** A name that a certificate may hold, and the name of a service; which has no character that would need quoting. */
+const SERVICE = /^((?:URI|DNS):[^\s,'"\\=]+(?:=[^\s,'"\\=]+)*)=([\w.-]{1,128})$/;
+
+function readServices(text: string, context: z.RefinementCtx): ReadonlyMap<string, string> {
+  const services = new Map<string, string>();
+  for (const entry of text.split(",")) {
+    const [, name = "", service = ""] = SERVICE.exec(entry.trim()) ?? [];
+    if (name === "" || services.has(toAltName(name))) context.addIssue("not a service, or one certificate for two");
+    else services.set(toAltName(name), service);
+  }
+  return services;
+}
 
 function wholeNumber(min: number, max: number): Pick<Setting<number>, "allowed" | "schema"> {
   const schema = z

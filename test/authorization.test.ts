@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import {
   create,
   type DescMethod,
@@ -9,9 +10,10 @@ import {
 } from "@bufbuild/protobuf";
 import { ConnectError, type Transport } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
+import { authorizationMatrix, authorizationPage, CALLERS } from "../scripts/authorization-page.ts";
 import { readPolicies } from "../src/contract/policy.ts";
 import type { Principal } from "../src/domain/principal.ts";
-import { Access, method_policy } from "../src/gen/policy/v1/policy_pb.ts";
+import { method_policy } from "../src/gen/policy/v1/policy_pb.ts";
 import { UserStatus } from "../src/gen/user/v1/user_pb.ts";
 import { UserService } from "../src/gen/user/v1/user_service_pb.ts";
 import { failureOf, toFailure } from "./support/errors.ts";
@@ -28,21 +30,14 @@ import {
 const METHODS: readonly DescMethod[] = UserService.methods;
 const POLICIES = readPolicies([UserService]);
 
-/** `self` is the user whom the request names, `user` another one. */
-const CALLERS = ["nobody", "user", "self", "admin", "service"] as const;
-type Caller = (typeof CALLERS)[number];
+const MATRIX = authorizationMatrix();
 
-/** Who is admitted, as the comments of policy.v1.Access say it. */
-const ADMITTED: Readonly<Record<Access, readonly Caller[]>> = {
-  [Access.UNSPECIFIED]: [],
-  [Access.PUBLIC]: CALLERS,
-  [Access.AUTHENTICATED]: ["user", "self", "admin", "service"],
-  [Access.SELF_OR_ADMIN]: ["self", "admin"],
-  [Access.ADMIN_OR_SERVICE]: ["admin", "service"],
-};
+/** Who is admitted, if anybody: who is suspended is a user of one of the others' roles. */
+const ADMISSIBLE = CALLERS.filter((caller) => caller !== "suspended");
+type Admissible = (typeof ADMISSIBLE)[number];
 
 /** Who is admitted, by hand, so that nobody changes a policy without noticing. */
-const BY_HAND: Readonly<Record<string, readonly Caller[]>> = {
+const BY_HAND: Readonly<Record<string, readonly Admissible[]>> = {
   GetUser: ["user", "self", "admin", "service"],
   BatchGetUsers: ["user", "self", "admin", "service"],
   ListUsers: ["admin", "service"],
@@ -113,9 +108,10 @@ async function createUser(server: TestServer, name: string): Promise<string> {
 }
 
 describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (name, method) => {
-  const admitted = ADMITTED[policyOf(method).access] ?? [];
+  const verdicts = MATRIX.get(method) ?? expect.fail(`the matrix does not tell of ${name}`);
+  const admitted = ADMISSIBLE.filter((caller) => verdicts[caller] === "OK");
   let server: TestServer;
-  let callers: Readonly<Record<Caller, Principal | null>>;
+  let callers: Readonly<Record<Admissible, Principal | null>>;
   let request: Message;
 
   beforeEach(async () => {
@@ -135,13 +131,13 @@ describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (na
     expect(admitted).toEqual(BY_HAND[name]);
   });
 
-  it.each(CALLERS.filter((caller) => admitted.includes(caller)))("admits %s", async (caller) => {
+  it.each(admitted)("admits %s", async (caller) => {
     const { code } = await outcomeOf(transportTo(server, callers[caller]), method, request);
     expect(["Unauthenticated", "PermissionDenied"]).not.toContain(code);
   });
 
-  it.each(CALLERS.filter((caller) => !admitted.includes(caller)))("refuses %s", async (caller) => {
-    const refusal = caller === "nobody" ? UNAUTHENTICATED : NOT_ALLOWED;
+  it.each(ADMISSIBLE.filter((caller) => !admitted.includes(caller)))("refuses %s", async (caller) => {
+    const refusal = verdicts[caller] === "UNAUTHENTICATED" ? UNAUTHENTICATED : NOT_ALLOWED;
     expect(await outcomeOf(transportTo(server, callers[caller]), method, request)).toMatchObject(refusal);
   });
 
@@ -150,7 +146,9 @@ describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (na
     const admin = userClient(server);
     const suspendable = transportTo(server, { id, role: admitted.includes("self") ? "user" : "admin" });
     await admin.updateUser({ user: { id, status: UserStatus.SUSPENDED } });
-    expect(await outcomeOf(suspendable, method, request)).toMatchObject(SUSPENDED);
+    expect(verdicts.suspended).toBe("PERMISSION_DENIED");
+    for (const role of ["user", "admin"] as const)
+      expect(await outcomeOf(transportTo(server, { id, role }), method, request)).toMatchObject(SUSPENDED);
     await admin.updateUser({ user: { id, status: UserStatus.ACTIVE } });
     expect(await outcomeOf(suspendable, method, request)).not.toMatchObject({ code: "PermissionDenied" });
   });
@@ -164,6 +162,12 @@ describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (na
   });
 });
 
+describe("the page of the documentation", () => {
+  it("is the one that `npm run docs` writes", () => {
+    expect(readFileSync(new URL("../docs/authorization.md", import.meta.url), "utf8")).toBe(authorizationPage());
+  });
+});
+
 describe("the table made by hand", () => {
   it("holds all methods", () => {
     expect(METHODS.map(({ name }) => name)).toEqual(Object.keys(BY_HAND));
@@ -171,32 +175,29 @@ describe("the table made by hand", () => {
 });
 
 describe("a suspended user", () => {
-  it.each(["user", "admin"] as const)("is refused with a token of the role %s", async (role) => {
-    const server = await startTestServer();
-    const id = await createUser(server, "ada");
-    const client = userClient(server, { id, role });
-    await expect(client.getUser({ id })).resolves.toBeDefined();
-    await userClient(server).updateUser({ user: { id, status: UserStatus.SUSPENDED } });
-    expect(await failureOf(client.getUser({ id }))).toMatchObject(SUSPENDED);
-  });
-
-  it("goes on with a call that is open", async () => {
-    const server = await startTestServer();
-    const id = await createUser(server, "ada");
-    const { promise: suspended, resolve: suspend } = Promise.withResolvers<void>();
-    async function* talk() {
-      yield { message: "before" };
-      await suspended;
-      yield { message: "after" };
-    }
-    const answers: string[] = [];
-    for await (const { message } of userClient(server, { id, role: "user" }).chat(talk())) {
-      answers.push(message);
+  it.each(["user", "admin"] as const)(
+    "is put out of the streams that are open, with a token of the role %s",
+    async (role) => {
+      const server = await startTestServer();
+      const [id, other] = [await createUser(server, "ada"), await createUser(server, "grace")];
+      const { promise: over, resolve: end } = Promise.withResolvers<void>();
+      async function* talk() {
+        yield { message: "before" };
+        await over;
+      }
+      const join = async (principal: Principal) => {
+        const answers = userClient(server, principal).chat(talk())[Symbol.asyncIterator]();
+        await answers.next();
+        return answers;
+      };
+      const stays = [await join({ id: other, role }), await join({ id, role: "service" })];
+      const goes = await join({ id, role });
       await userClient(server).updateUser({ user: { id, status: UserStatus.SUSPENDED } });
-      suspend();
-    }
-    expect(answers).toEqual(["Echo: before", "Echo: after"]);
-  });
+      expect(await failureOf(goes.next())).toMatchObject(SUSPENDED);
+      end();
+      for (const answers of stays) expect((await answers.next()).done).toBe(true);
+    },
+  );
 
   it("does not keep out a service that happens to have their id for its name", async () => {
     const server = await startTestServer();

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TokenConfig } from "../src/authentication-config.ts";
 import { ConfigError, parseConfig } from "../src/config.ts";
 import { CertificateAuthority } from "./support/certificates.ts";
 
@@ -21,8 +22,12 @@ function faultsOf(environment: Environment, args: readonly string[] = []): reado
 }
 
 function secretOf(environment: Environment, args: readonly string[] = []): string | undefined {
-  const { tokens } = parseConfig(environment, args);
-  return tokens && Buffer.from(tokens.secret).toString();
+  const source = tokensOf(environment, args)?.source;
+  return source?.kind === "secret" ? Buffer.from(source.secret).toString() : undefined;
+}
+
+function tokensOf(environment: Environment, args: readonly string[] = []): TokenConfig | undefined {
+  return parseConfig(environment, args).authentication?.tokens;
 }
 
 let folder: string;
@@ -45,7 +50,15 @@ describe("parseConfig", () => {
     expect(parseConfig({}, [])).toEqual({
       host: "0.0.0.0",
       port: 50051,
-      tokens: { secret: expect.any(Uint8Array), ephemeral: true, issuer: undefined, audience: undefined },
+      authentication: {
+        tokens: {
+          source: { kind: "secret", secret: expect.any(Uint8Array) },
+          ephemeral: true,
+          issuer: undefined,
+          audience: undefined,
+        },
+        services: new Map(),
+      },
       tls: undefined,
       pageTokenKey: undefined,
       database: undefined,
@@ -108,7 +121,15 @@ describe("parseConfig", () => {
     expect(parseConfig(environment, [])).toEqual({
       host: "::1",
       port: 0,
-      tokens: { secret: Buffer.from(SECRET), ephemeral: false, issuer: "issuer", audience: "audience" },
+      authentication: {
+        tokens: {
+          source: { kind: "secret", secret: Buffer.from(SECRET) },
+          ephemeral: false,
+          issuer: "issuer",
+          audience: "audience",
+        },
+        services: new Map(),
+      },
       tls: undefined,
       pageTokenKey: Buffer.from(OTHER_SECRET),
       database: { url: "postgresql://users:secret@localhost/users", poolSize: 3 },
@@ -141,14 +162,14 @@ describe("parseConfig", () => {
         "",
       ]),
     );
-    const { host, port, tokens, logFormat, shutdownTimeoutMs } = parseConfig(empty, []);
+    const { host, port, logFormat, shutdownTimeoutMs } = parseConfig(empty, []);
     expect({ host, port, logFormat, shutdownTimeoutMs }).toEqual({
       host: "0.0.0.0",
       port: 50051,
       logFormat: undefined,
       shutdownTimeoutMs: 10_000,
     });
-    expect(tokens?.ephemeral).toBe(true);
+    expect(tokensOf(empty)?.ephemeral).toBe(true);
   });
 
   it.each([
@@ -271,7 +292,7 @@ describe("a secret", () => {
   });
 
   it("from a file is not ephemeral", () => {
-    expect(parseConfig({ JWT_SECRET_FILE: fileOf("kept", SECRET) }, []).tokens?.ephemeral).toBe(false);
+    expect(tokensOf({ JWT_SECRET_FILE: fileOf("kept", SECRET) })?.ephemeral).toBe(false);
   });
 
   it("fails with the path when its file cannot be read", () => {
@@ -305,9 +326,9 @@ describe("a secret", () => {
   });
 
   it("is made for each run if there is none", () => {
-    const [one, other] = [parseConfig({}, []), parseConfig({}, [])];
-    expect(one.tokens?.secret).toHaveLength(32);
-    expect(one.tokens?.secret).not.toEqual(other.tokens?.secret);
+    const [one, other] = [secretOf({}), secretOf({})];
+    expect(one).toBeDefined();
+    expect(one).not.toBe(other);
   });
 });
 
@@ -400,9 +421,11 @@ describe("a flag", () => {
 describe("in production", () => {
   const NODE_ENV = "production";
 
-  it("fails without a JWT_SECRET", () => {
-    expect(faultsOf({ NODE_ENV })).toEqual(["JWT_SECRET: must be set with NODE_ENV=production"]);
-    expect(faultsOf({ NODE_ENV, JWT_SECRET: "" })).toEqual(["JWT_SECRET: must be set with NODE_ENV=production"]);
+  it("fails without a key of tokens", () => {
+    const fault =
+      "JWT_SECRET: must be set with NODE_ENV=production, or JWT_PUBLIC_KEY_FILE, JWT_JWKS_URL or TLS_CLIENT_IDENTITIES";
+    expect(faultsOf({ NODE_ENV })).toEqual([fault]);
+    expect(faultsOf({ NODE_ENV, JWT_SECRET: "" })).toEqual([fault]);
   });
 
   it("fails with one fault when the JWT_SECRET is set but bad", () => {
@@ -426,7 +449,7 @@ describe("in production", () => {
   });
 
   it("takes AUTH=none with ALLOW_INSECURE=true", () => {
-    expect(parseConfig({ NODE_ENV, AUTH: "none", ALLOW_INSECURE: "true" }, []).tokens).toBeUndefined();
+    expect(parseConfig({ NODE_ENV, AUTH: "none", ALLOW_INSECURE: "true" }, []).authentication).toBeUndefined();
   });
 
   it("needs a JWT_SECRET despite ALLOW_INSECURE=true", () => {
@@ -436,7 +459,7 @@ describe("in production", () => {
 
 describe("out of production", () => {
   it.each(["", "development", "test", "staging"])("takes AUTH=none when NODE_ENV is %j", (NODE_ENV) => {
-    expect(parseConfig({ NODE_ENV, AUTH: "none" }, []).tokens).toBeUndefined();
+    expect(parseConfig({ NODE_ENV, AUTH: "none" }, []).authentication).toBeUndefined();
   });
 });
 

@@ -14,6 +14,7 @@ const COMPOSITION = [
   "exit-codes.ts",
   "health-check.ts",
   "server.ts",
+  "authentication-config.ts",
   "config.ts",
   "settings.ts",
   "tls-config.ts",

@@ -1,14 +1,22 @@
-import { parseConfig, type TokenConfig } from "../config.ts";
+import { signingOptions } from "../authentication-config.ts";
+import { ConfigError, parseConfig } from "../config.ts";
+import type { SigningOptions } from "../interceptors/token.ts";
+
+/** Settings of keys with which tokens can be verified, but not made. */
+const PUBLIC_KEYS = ["JWT_PUBLIC_KEY_FILE", "JWT_JWKS_URL"] as const;
 
 /**
  * The key of the server's tokens and what they must hold, which the scripts read as the server does: from JWT_SECRET or
  * JWT_SECRET_FILE, JWT_ISSUER and JWT_AUDIENCE. Undefined if no key is configured.
  *
- * @throws ConfigError if one of them is wrong.
+ * @throws ConfigError if one of them is wrong, or if the key of the server is public.
  */
-export function readTokenKey(environment: NodeJS.ProcessEnv): TokenConfig | undefined {
+export function readTokenKey(environment: NodeJS.ProcessEnv): SigningOptions | undefined {
+  const name = PUBLIC_KEYS.find((key) => environment[key]);
+  if (name !== undefined) throw new ConfigError([`${name}: verifies tokens, and makes none; ask their issuer for one`]);
   // The rest of the server's settings is not for scripts to judge.
   const { JWT_SECRET, JWT_SECRET_FILE, JWT_ISSUER, JWT_AUDIENCE } = environment;
-  const { tokens } = parseConfig({ JWT_SECRET, JWT_SECRET_FILE, JWT_ISSUER, JWT_AUDIENCE }, []);
-  return tokens?.ephemeral ? undefined : tokens;
+  const { authentication } = parseConfig({ JWT_SECRET, JWT_SECRET_FILE, JWT_ISSUER, JWT_AUDIENCE }, []);
+  const { tokens } = authentication ?? {};
+  return tokens === undefined || tokens.ephemeral ? undefined : signingOptions(tokens);
 }

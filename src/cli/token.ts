@@ -7,10 +7,10 @@
  * shell can take it.
  */
 import { parseArgs } from "node:util";
-import { ConfigError, type TokenConfig } from "../config.ts";
+import { ConfigError } from "../config.ts";
 import { isPrincipalRole, PRINCIPAL_ROLES, type Principal } from "../domain/principal.ts";
 import { EX_CONFIG, EX_USAGE, fail } from "../exit-codes.ts";
-import { signToken } from "../interceptors/token.ts";
+import { type SigningOptions, signToken } from "../interceptors/token.ts";
 import { readTokenKey } from "./token-key.ts";
 
 const SECONDS_PER_HOUR = 3600;
@@ -57,7 +57,7 @@ function parseOptions(args: string[]) {
   }
 }
 
-function readKey(): TokenConfig {
+function readKey(): SigningOptions {
   const key = readTokenKey(process.env);
   if (key !== undefined) return key;
   throw new ConfigError([

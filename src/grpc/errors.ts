@@ -52,3 +52,24 @@ export class UnauthenticatedError extends Error {
     super("a valid bearer token is required");
   }
 }
+
+/** The proof of who the caller is has expired while the call went on. With a new one, it can be made again. */
+export class ProofExpiredError extends Error {
+  override readonly name = "ProofExpiredError";
+
+  constructor() {
+    super("the proof of identity has expired; call again with a new one");
+  }
+}
+
+/** Nobody can say whether the caller's token is good: the keys of its issuer cannot be fetched. */
+export class TokenKeysUnavailableError extends Error {
+  override readonly name = "TokenKeysUnavailableError";
+  /** When it is worth another try, in milliseconds. */
+  readonly retryAfterMs: number;
+
+  constructor(retryAfterMs: number) {
+    super("the token cannot be verified now");
+    this.retryAfterMs = retryAfterMs;
+  }
+}

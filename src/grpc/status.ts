@@ -38,8 +38,10 @@ import {
   CallCancelledError,
   DeadlineExceededError,
   IncompleteStreamError,
+  ProofExpiredError,
   ServerStoppingError,
   StreamAgedError,
+  TokenKeysUnavailableError,
   UnauthenticatedError,
 } from "./errors.ts";
 
@@ -133,6 +135,13 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
   })),
   when(IncompleteStreamError, ({ message }) => ({ code: status.DATA_LOSS, reason: "STREAM_INCOMPLETE", message })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
+  when(ProofExpiredError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_EXPIRED", message })),
+  when(TokenKeysUnavailableError, ({ retryAfterMs, message }) => ({
+    code: status.UNAVAILABLE,
+    reason: "TOKEN_KEYS_UNAVAILABLE",
+    message,
+    details: [detail(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) })],
+  })),
   when(PermissionDeniedError, ({ message }) => ({
     code: status.PERMISSION_DENIED,
     reason: "CALLER_NOT_ALLOWED",

@@ -56,6 +56,11 @@ function sessionOf(wire: ServerInterceptingCallInterface): Session | undefined {
   return typeof session === "object" && session !== null && "ping" in session ? (session as Session) : undefined;
 }
 
+/** Stands for the connection of a call: the same object for all of its calls. Undefined if there is nothing to know. */
+export function connectionOf(wire: ServerInterceptingCallInterface): object | undefined {
+  return sessionOf(wire);
+}
+
 /** Whether bytes of an unfinished message have arrived, which grpc-js would drop without a word. */
 export function endsInsideMessage(wire: ServerInterceptingCallInterface): boolean {
   const state = read(read(wire, "decoder"), "readState");

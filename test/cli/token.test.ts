@@ -72,6 +72,15 @@ describe("npm run token", () => {
     expect(stderr).not.toContain("short");
   });
 
+  it.each([
+    { name: "JWT_PUBLIC_KEY_FILE", value: "/keys/public.pem" },
+    { name: "JWT_JWKS_URL", value: "https://issuer.example/keys" },
+  ])("exits with 78 when the server only verifies tokens: $name", async ({ name, value }) => {
+    const { code, stdout, stderr } = await mint(["--subject", "a"], { [name]: value });
+    expect([code, stdout]).toEqual([78, ""]);
+    expect(stderr).toContain(`${name}: verifies tokens, and makes none; ask their issuer for one`);
+  });
+
   it("reads the key from a file, as the server does", async () => {
     const folder = await mkdtemp(join(tmpdir(), "token-"));
     onTestFinished(() => rm(folder, { recursive: true }));

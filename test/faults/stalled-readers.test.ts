@@ -25,6 +25,7 @@ import { CreationRequests } from "../../src/service/creation-requests.ts";
 import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
 import { pageTokens, resumeTokens } from "../../src/service/sealed-tokens.ts";
 import { createUploadIdentity } from "../../src/service/upload/upload-identity.ts";
+import { UserChanges } from "../../src/service/user-changes.ts";
 import { createUserService } from "../../src/service/user-service.ts";
 import { RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import { FULL } from "../support/full.ts";
@@ -202,6 +203,7 @@ function serviceOf(repository: MemoryUserRepository): ServiceImpl<typeof UserSer
     pageTokens: pageTokens(() => key),
     resumeTokens: resumeTokens(() => key),
     bus,
+    userChanges: new UserChanges(repository.changes, bus),
     documents: new MemoryDocuments(repository, OPERATION_RETENTION),
     presences,
     rooms: new Rooms(new MemoryChatRooms(RETENTION), presences, bus),

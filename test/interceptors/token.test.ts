@@ -2,9 +2,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Principal } from "../../src/domain/principal.ts";
 import { UnauthenticatedError } from "../../src/grpc/errors.ts";
 import { signToken, TokenVerifier } from "../../src/interceptors/token.ts";
+import { createTokenKeys } from "../../src/interceptors/token-keys.ts";
 
-const options = { secret: Buffer.from("a secret that only the tests know!") };
-async function authorize(principal: Principal, { secret } = options): Promise<string> {
+const SECRET = Buffer.from("a secret that only the tests know!");
+const reports = { onFound() {}, onLost() {} };
+const options = { keys: createTokenKeys({ kind: "secret", secret: SECRET }, reports) };
+
+async function authorize(principal: Principal, secret = SECRET): Promise<string> {
   return `Bearer ${await signToken({ secret }, principal, 60)}`;
 }
 
@@ -22,17 +26,17 @@ describe("TokenVerifier", () => {
     const verifier = new TokenVerifier(options);
     const authorization = await authorize(alice);
     expect(verifier.remembered(authorization)).toBeUndefined();
-    expect(await verifier.verify(authorization)).toEqual(alice);
-    expect(verifier.remembered(authorization)).toEqual(alice);
+    expect(await verifier.verify(authorization)).toMatchObject({ principal: alice });
+    expect(verifier.remembered(authorization)).toMatchObject({ principal: alice });
 
-    vi.setSystemTime(Date.now() + 60_000);
+    vi.setSystemTime(Date.now() + 65_000);
     expect(verifier.remembered(authorization)).toBeUndefined();
     await expect(verifier.verify(authorization)).rejects.toThrow(UnauthenticatedError);
   });
 
   it("does not remember a token that it has refused", async () => {
     const verifier = new TokenVerifier(options);
-    const authorization = await authorize(alice, { secret: Buffer.from("a secret that somebody else knows") });
+    const authorization = await authorize(alice, Buffer.from("a secret that somebody else knows"));
     await expect(verifier.verify(authorization)).rejects.toThrow(UnauthenticatedError);
     expect(verifier.remembered(authorization)).toBeUndefined();
   });
@@ -41,7 +45,7 @@ describe("TokenVerifier", () => {
     const verifier = new TokenVerifier({ ...options, cacheSize: 2 });
     const authorizations = await Promise.all(["a", "b", "c"].map((id) => authorize({ id, role: "user" })));
     for (const authorization of authorizations) await verifier.verify(authorization);
-    expect(authorizations.map((authorization) => verifier.remembered(authorization)?.id)).toEqual([
+    expect(authorizations.map((authorization) => verifier.remembered(authorization)?.principal.id)).toEqual([
       undefined,
       "b",
       "c",

@@ -13,6 +13,7 @@ import { principalKey } from "../../src/service/call-values.ts";
 import { CHANGES_TOPIC } from "../../src/service/change-feed.ts";
 import { createCollaborativeEdit } from "../../src/service/edit/collaborative-edit.ts";
 import { PresenceKeeper } from "../../src/service/presence-keeper.ts";
+import { UserChanges } from "../../src/service/user-changes.ts";
 import { draft, RETENTION, SCOPE } from "../repository/suite/drafts.ts";
 import type { EditCall, EditRequest } from "./editor.ts";
 
@@ -49,7 +50,8 @@ export function createEditing(retention: OperationRetention = OPERATION_RETENTIO
   const documents = new MemoryDocuments(repository, retention);
   const presences = new MemoryPresences();
   const keeper = new PresenceKeeper(presences, bus);
-  const { collaborativeEdit } = createCollaborativeEdit({ repository: users, documents, presences: keeper, bus });
+  const userChanges = new UserChanges(users.changes, bus);
+  const { collaborativeEdit } = createCollaborativeEdit({ userChanges, documents, presences: keeper, bus });
   let count = 0;
   return {
     users,

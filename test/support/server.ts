@@ -66,7 +66,13 @@ export async function servingTestServer(options?: TestServerOptions): Promise<Te
 
 /** An application of services that need nothing. */
 export function applicationOf(services: readonly ServedService[]): Application {
-  return { services, isSuspended: () => false, readiness: new Readiness(true), close: async () => {} };
+  return {
+    services,
+    isSuspended: () => false,
+    watchSuspension: () => () => {},
+    readiness: new Readiness(true),
+    close: async () => {},
+  };
 }
 
 export function testConfig(environment: Readonly<Record<string, string>> = {}): Config {

@@ -8,26 +8,25 @@ import type {
 } from "../../gen/user/v1/collaborative_edit_pb.ts";
 import type { UserService } from "../../gen/user/v1/user_service_pb.ts";
 import type { Documents, Submission } from "../../repository/documents.ts";
-import type { UserRepository } from "../../repository/user-repository.ts";
 import { Batches } from "../batches.ts";
 import { Bell } from "../bell.ts";
 import { callerOf } from "../permission.ts";
 import type { PresenceKeeper } from "../presence-keeper.ts";
 import { Tails } from "../tail.ts";
+import type { UserChanges } from "../user-changes.ts";
 import { DocumentEdits } from "./document-edits.ts";
 import { DocumentLog, readDocument, topicOf } from "./document-log.ts";
 import { DocumentReader } from "./document-reader.ts";
 import { NOWHERE, toDetail, toOperation } from "./edit-messages.ts";
 import { EditorRequests, readOpen } from "./editor-requests.ts";
 import { OtherEditors } from "./other-editors.ts";
-import { UserChanges } from "./user-changes.ts";
 
 /** So many bios are looked at at a time. */
 const MAX_LOOKS = 4;
 
 /** What editing together takes. */
 export interface CollaborativeEditParts {
-  readonly repository: UserRepository;
+  readonly userChanges: UserChanges;
   readonly documents: Documents;
   readonly presences: PresenceKeeper;
   readonly bus: Bus;
@@ -37,9 +36,8 @@ export interface CollaborativeEditParts {
 export function createCollaborativeEdit(
   parts: CollaborativeEditParts,
 ): Pick<ServiceImpl<typeof UserService>, "collaborativeEdit"> {
-  const { repository, documents, presences, bus } = parts;
+  const { userChanges, documents, presences, bus } = parts;
   const edits = new DocumentEdits(documents, bus);
-  const userChanges = new UserChanges(repository.changes, bus);
   const logParts = { documents, bus, userChanges, inTurn: pLimit(MAX_LOOKS) };
   const tails = new Tails<CollaborativeEditResponse>((userId) => new DocumentLog(userId, logParts));
 

@@ -4,8 +4,8 @@ import type { CollaborativeEditResponse } from "../../gen/user/v1/collaborative_
 import type { Documents, DocumentText } from "../../repository/documents.ts";
 import type { Cancellable } from "../../repository/scope.ts";
 import type { Log } from "../tail.ts";
+import type { UserChanges } from "../user-changes.ts";
 import { operationEvent } from "./edit-messages.ts";
-import type { UserChanges } from "./user-changes.ts";
 
 /** The topic of the bus on which operations of a document are published, and that of those who are at it. */
 export function topicOf(userId: string): string {

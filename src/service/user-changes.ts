@@ -1,8 +1,8 @@
-import type { Bus } from "../../bus/bus.ts";
-import { ChangesExpiredError } from "../../domain/errors.ts";
-import type { ChangeLog } from "../../repository/change-log.ts";
-import type { Cancellable } from "../../repository/scope.ts";
-import { CHANGES_TOPIC } from "../change-feed.ts";
+import type { Bus } from "../bus/bus.ts";
+import { ChangesExpiredError } from "../domain/errors.ts";
+import type { ChangeLog } from "../repository/change-log.ts";
+import type { Cancellable } from "../repository/scope.ts";
+import { CHANGES_TOPIC } from "./change-feed.ts";
 
 const PAGE_SIZE = 500;
 
