@@ -28,7 +28,10 @@ export function startProcess(
   main = MAIN,
 ): ServiceProcess {
   const env = { PATH: process.env.PATH ?? "", HOST: "127.0.0.1", PORT: "0", ...COMPILE_CACHE, ...environment };
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, ...args], {
+    env,
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  }) as ServiceProcess["child"];
   onTestFinished(() => void child.kill("SIGKILL"));
 
   const stdout: string[] = [];
