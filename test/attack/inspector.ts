@@ -1,10 +1,16 @@
 /**
  * Loaded into the server before anything else: tells, when asked by a message, what the process holds once the garbage is
- * collected. It changes nothing of how the process runs.
+ * collected. Until then it changes nothing of how the process runs.
  */
-import { setFlagsFromString } from "node:v8";
+import { Duplex } from "node:stream";
+import { queryObjects, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { Holdings } from "./target.ts";
+
+/** The class of timers, which Node does not export. */
+const timer = setTimeout(() => {}, 0);
+const Timeout = timer.constructor as new () => NodeJS.Timeout;
+clearTimeout(timer);
 
 process.on("message", async () => {
   setFlagsFromString("--expose-gc");
@@ -12,11 +18,10 @@ process.on("message", async () => {
   // What is finalized after one collection, the next one frees.
   for (let count = 0; count < 3; count++) await collect({ type: "major", execution: "async" });
   const { heapUsed, external } = process.memoryUsage();
-  const resources = process.getActiveResourcesInfo();
   const holdings: Holdings = {
     bytes: heapUsed + external,
-    timers: resources.filter((name) => name === "Timeout").length,
-    connections: resources.filter((name) => name === "TCPSocketWrap").length,
+    timers: queryObjects(Timeout, { format: "count" }),
+    streams: queryObjects(Duplex, { format: "count" }),
   };
   process.send?.(holdings);
 });
