@@ -39,6 +39,7 @@ import {
   DeadlineExceededError,
   IncompleteStreamError,
   ServerStoppingError,
+  StreamAgedError,
   UnauthenticatedError,
 } from "./errors.ts";
 
@@ -188,6 +189,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
   })),
   when(CallCancelledError, ({ message }) => ({ code: status.CANCELLED, reason: "CANCELLED", message })),
   when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
+  when(StreamAgedError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "STREAM_AGED", message })),
 ];
 
 function invalidRequest(violations: readonly Violation[]): Answer {
