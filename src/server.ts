@@ -22,6 +22,7 @@ import { listen } from "./grpc/listener.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
+import { createAdmission } from "./interceptors/admission.ts";
 import { type Authenticate, authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
@@ -29,6 +30,7 @@ import { createDeadline } from "./interceptors/deadline.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
+import { createAddressLimit, withinRate } from "./interceptors/rate-limits.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
@@ -68,16 +70,12 @@ export async function startServer(
   const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
-  const { tokens } = config;
-  const authenticate =
-    tokens === undefined
-      ? () => EVERYBODY
-      : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
+  const authenticate = authentication(config, application);
   const openCalls = new OpenCalls();
   const { connections } = config;
   const live = new LiveStreams(connections.maxAgeMs);
   const server = new Server({
-    interceptors: interceptorsOf(authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(config, authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
     "grpc.enable_channelz": 0,
   });
@@ -142,6 +140,7 @@ export async function startServer(
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
 function interceptorsOf(
+  { load }: Config,
   authenticate: Authenticate,
   logger: Logger,
   services: readonly DescService[],
@@ -149,12 +148,21 @@ function interceptorsOf(
   openCalls: OpenCalls,
 ): Interceptor[] {
   const methods = services.flatMap((service) => service.methods);
+  const admission = createAdmission(load, {
+    openCalls: () => openCalls.size,
+    policyOf,
+    isExempt: (path) => PROBES.has(path),
+  });
   return [
     // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.
-    createObserve(openCalls, [createCallLog(logger)]),
+    createObserve(openCalls, [createCallLog(logger), admission.onEnded]),
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policyOf),
-    // Before anything looks at a message of somebody unknown.
+    // Before auth, so that whoever floods the server without a token is kept out as well.
+    ...(load.perAddress === 0 ? [] : [createAddressLimit({ ...load, perSecond: load.perAddress })]),
+    // Before any work. A flood from one address does not count as load.
+    admission.interceptor,
+    // Before anything looks at a message of somebody unknown. The caller limit is a part of it.
     createAuth(authenticate, policyOf),
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
@@ -177,6 +185,13 @@ function longestOf(policies: readonly CallPolicy[]): number {
 
 /** Who everybody is if authentication is off. */
 const EVERYBODY: Principal = { id: "anonymous", role: "admin" };
+
+/** Finds out who calls. The caller limit comes before the question to the database whether the caller is suspended. */
+function authentication({ tokens, load }: Config, application: Application): Authenticate {
+  const identify = tokens === undefined ? () => EVERYBODY : tokenAuthentication(tokens);
+  const limited = load.perCaller === 0 ? identify : withinRate(identify, { ...load, perSecond: load.perCaller });
+  return tokens === undefined ? limited : exceptSuspended(limited, (userId) => application.isSuspended(userId));
+}
 
 function tokenAuthentication(tokens: TokenConfig): Authenticate {
   const verifier = new TokenVerifier(tokens);
@@ -204,6 +219,9 @@ const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod
   [ServerReflection.method.serverReflectionInfo, LIVING],
   [ServerReflectionAlpha.method.serverReflectionInfo, LIVING],
 ]);
+
+/** An overloaded server that is killed because it does not answer its probes leaves the others with more to do. */
+const PROBES: ReadonlySet<string> = new Set([pathOf(Health.method.check), pathOf(Health.method.list)]);
 
 function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) => CallPolicy {
   const table = new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
