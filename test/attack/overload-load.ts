@@ -7,55 +7,8 @@
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { repeatedHeaders } from "./hpack.ts";
+import { type OverloadOrder, type OverloadReport, SLOT_MS, type Slot } from "./overload-order.ts";
 import { type Outcome, UnaryConnection } from "./unary-connection.ts";
-
-/** What to do. */
-export interface OverloadOrder {
-  readonly port: number;
-  readonly path: string;
-  readonly token: string;
-  /** The body of every call, in base64. */
-  readonly body: string;
-  readonly connections: number;
-  /** Calls that are always open while the peak is measured. */
-  readonly peakCalls: number;
-  readonly deadlineMs: number;
-  /** By how much the calls are too many. */
-  readonly factor: number;
-  readonly seconds: {
-    readonly warmUp: number;
-    readonly peak: number;
-    readonly overload: number;
-    readonly after: number;
-  };
-}
-
-/** Calls that arrived within a piece of time, and what became of them. */
-export interface Slot {
-  readonly fromMs: number;
-  readonly toMs: number;
-  offered: number;
-  /** Answered before the deadline. */
-  good: number;
-  /** Ended by the server with a status before the deadline. */
-  refused: number;
-  /** Neither: cancelled at the deadline, some of them before there was room to send them. */
-  lost: number;
-}
-
-/** What came of it. */
-export interface OverloadReport {
-  /** Answers per second at the peak. */
-  readonly peak: number;
-  /** Milliseconds that answers took at the peak. */
-  readonly peakLatency: { readonly p50: number; readonly p99: number };
-  /** From the start of the overload on. */
-  readonly slots: readonly Slot[];
-  readonly overloadMs: number;
-  readonly reconnects: number;
-}
-
-const SLOT_MS = 250;
 
 const order = JSON.parse(process.argv[2] ?? "") as OverloadOrder;
 const { deadlineMs, seconds } = order;
