@@ -5,7 +5,7 @@ export interface Rate {
   readonly burstMs: number;
 }
 
-/** About 100 bytes each. */
+/** Some 140 bytes each. */
 const MAX_BUCKETS = 50_000;
 
 /**

@@ -103,6 +103,25 @@ describe("the rate limit of an address", () => {
     ]);
   });
 
+  it("comes after the deadline, and before the server asks itself whether it has too much to do", async () => {
+    const { promise: called, resolve: call } = Promise.withResolvers<void>();
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    const wait = async () => {
+      call();
+      await opened;
+      return {};
+    };
+    const { environment } = limitedTo("RATE_LIMIT_PER_ADDRESS");
+    const server = await startProbe({ public: wait }, { environment: { ...environment, MAX_CALLS_IN_FLIGHT: "1" } });
+    const inFlight = probeClient(server).public({});
+    await called;
+    expect(await failureOf(probeClient(server).public({}))).toMatchObject({ reason: "RATE_LIMITED" });
+    const late = openRequest(server.port, "/probe.v1.ProbeService/Public", { "grpc-timeout": "1n" });
+    expect((await late.response).trailers["grpc-status"]).toBe("4");
+    open();
+    await inFlight;
+  });
+
   it("refuses before the request has come", async () => {
     const server = await startProbe({}, limitedTo("RATE_LIMIT_PER_ADDRESS"));
     await probeClient(server).public({});
