@@ -63,8 +63,9 @@ async function busy() {
 describe("five times as many calls as can be served, with deadlines of 100 ms", () => {
   // Once more, for what else the machine does takes from the throughput as well.
   it.each([
-    ["wait for one another", queueing()],
-    ["keep the event loop busy", busy],
+    ["wait for one another", queueing()] as const,
+    // What else the machine does decides how many those are: only alone.
+    ...(FULL ? [["keep the event loop busy", busy] as const] : []),
   ])(
     "that %s leave most of the throughput to those that are let in, and no trace two seconds later",
     { retry: 1 },
@@ -85,7 +86,6 @@ describe("five times as many calls as can be served, with deadlines of 100 ms", 
           : { warmUp: 0.3, peak: 0.7, overload: 2.5, after: 3 },
       });
 
-      console.log(peak, JSON.stringify(slots));
       const during = slots.filter(({ fromMs, toMs }) => fromMs >= SETTLED_MS && toMs <= overloadMs);
       const goodput = sum(during, "good") / ((during.length * SLOT_MS) / 1000);
       expect(goodput / peak, "goodput, of the peak").toBeGreaterThan(0.7);
