@@ -26,6 +26,7 @@ export interface Config {
   readonly chatRetention: ChatRetention;
   readonly maxUsersPerCall: number;
   readonly spooling: SpoolConfig;
+  readonly load: LoadConfig;
   readonly connections: ConnectionLimits;
   readonly logLevel: Values["LOG_LEVEL"] & string;
   /** Undefined: pretty on a terminal, json otherwise. */
@@ -47,6 +48,20 @@ export interface SpoolConfig {
   readonly directory: string;
   /** The size of the largest file. */
   readonly maxBytes: number;
+}
+
+/** How much is done for whom, and for all together. */
+export interface LoadConfig {
+  /** Calls a second of one caller; 0 for any number. */
+  readonly perCaller: number;
+  /** Calls a second from one address; 0 for any number. */
+  readonly perAddress: number;
+  /** Milliseconds for which calls that were not made can be saved up. */
+  readonly burstMs: number;
+  /** 0 for any number. */
+  readonly maxCallsInFlight: number;
+  /** 0 for any number. */
+  readonly maxLiveStreams: number;
 }
 
 /** The configuration is wrong. */
@@ -191,6 +206,13 @@ function complete(values: Values, faults: Faults): Config {
     },
     maxUsersPerCall: values.MAX_USERS_PER_CALL ?? 0,
     spooling: { directory: values.UPLOAD_DIRECTORY ?? tmpdir(), maxBytes: values.UPLOAD_MAX_BYTES ?? 0 },
+    load: {
+      perCaller: values.RATE_LIMIT_PER_CALLER ?? 0,
+      perAddress: values.RATE_LIMIT_PER_ADDRESS ?? 0,
+      burstMs: values.RATE_LIMIT_BURST ?? 0,
+      maxCallsInFlight: values.MAX_CALLS_IN_FLIGHT ?? 0,
+      maxLiveStreams: values.MAX_LIVE_STREAMS ?? 0,
+    },
     connections: toConnectionLimits(values),
     logLevel: values.LOG_LEVEL ?? "info",
     logFormat: values.LOG_FORMAT,

@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
-import type { AuthenticationConfig, TokenConfig } from "./authentication-config.ts";
+import { createAuthentication } from "./authentication.ts";
 import type { Config } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
@@ -24,17 +24,15 @@ import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
 import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
 import { serveTls } from "./grpc/tls.ts";
-import { authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
+import { createAdmission } from "./interceptors/admission.ts";
+import { createAuth } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
-import { byCertificate } from "./interceptors/certificate-identity.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
-import { type Authenticate, believeNoToken, byTokenOrCertificate, type Identity } from "./interceptors/identity.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
-import { TokenVerifier } from "./interceptors/token.ts";
-import { createTokenKeys } from "./interceptors/token-keys.ts";
+import { createAddressLimit } from "./interceptors/rate-limits.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
 
@@ -74,20 +72,17 @@ export async function startServer(
   const descriptors = services.map(({ service }) => service);
   const policies = policyTable(readPolicies(descriptors));
   const { authentication } = config;
-  const auth =
-    authentication === undefined
-      ? createAuth(() => EVERYBODY, policies)
-      : createAuth(
-          exceptSuspended(authenticationBy(authentication, logger), (userId) => application.isSuspended(userId)),
-          policies,
-          (userId, onSuspended) => application.watchSuspension(userId, onSuspended),
-        );
+  const auth = createAuth(
+    createAuthentication(config, application, logger),
+    policies,
+    authentication && ((userId, onSuspended) => application.watchSuspension(userId, onSuspended)),
+  );
   joinRepeatedAuthorization();
   const openCalls = new OpenCalls();
   const { connections } = config;
   const live = new LiveStreams(connections.maxAgeMs);
   const server = new Server({
-    interceptors: interceptorsOf(auth, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(config, auth, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
     "grpc.enable_channelz": 0,
   });
@@ -162,6 +157,7 @@ export async function startServer(
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
 function interceptorsOf(
+  { load }: Config,
   auth: Interceptor,
   logger: Logger,
   services: readonly DescService[],
@@ -169,12 +165,21 @@ function interceptorsOf(
   openCalls: OpenCalls,
 ): Interceptor[] {
   const methods = services.flatMap((service) => service.methods);
+  const admission = createAdmission(load, {
+    openCalls: () => openCalls.size,
+    policyOf,
+    isExempt: (path) => PROBES.has(path),
+  });
   return [
     // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.
-    createObserve(openCalls, [createCallLog(logger)]),
+    createObserve(openCalls, [createCallLog(logger), admission.onEnded]),
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policyOf),
-    // Before anything looks at a message of somebody unknown.
+    // Before auth, so that whoever floods the server without a token is kept out as well.
+    ...(load.perAddress === 0 ? [] : [createAddressLimit({ ...load, perSecond: load.perAddress })]),
+    // Before any work. A flood from one address does not count as load.
+    admission.interceptor,
+    // Before anything looks at a message of somebody unknown. The caller limit is a part of it.
     auth,
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
@@ -195,31 +200,6 @@ function longestOf(policies: readonly CallPolicy[]): number {
   return Math.max(...policies.map(({ longestDeadlineMs: ms }) => ms).filter(Number.isFinite));
 }
 
-/** Who everybody is if authentication is off. */
-const EVERYBODY: Identity = {
-  principal: { id: "anonymous", role: "admin" },
-  expiresAtMs: Number.POSITIVE_INFINITY,
-};
-
-function authenticationBy({ tokens, services }: AuthenticationConfig, logger: Logger): Authenticate {
-  const byToken = tokens === undefined ? believeNoToken : authenticationByToken(tokens, logger);
-  return services.size === 0 ? byToken : byTokenOrCertificate(byToken, byCertificate(services));
-}
-
-function authenticationByToken({ source, ...claims }: TokenConfig, logger: Logger): Authenticate {
-  if (source.kind !== "secret" && claims.audience === undefined)
-    logger.warn("JWT_AUDIENCE is not set: tokens that the issuer made for others are believed too");
-  const keys = createTokenKeys(source, {
-    onFound: () => logger.info("keys of tokens found"),
-    onLost: (cause) => logger.error({ err: cause }, "keys of tokens not available"),
-  });
-  const verifier = new TokenVerifier({ ...claims, keys });
-  return (metadata) => {
-    const authorization = authorizationOf(metadata);
-    return verifier.remembered(authorization) ?? verifier.verify(authorization);
-  };
-}
-
 /** What methods without a policy get, should one ever be served: nobody is let in. */
 const CLOSED: CallPolicy = { access: Access.UNSPECIFIED, defaultDeadlineMs: 1000, longestDeadlineMs: 1000 };
 
@@ -238,6 +218,9 @@ const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod
   [ServerReflection.method.serverReflectionInfo, LIVING],
   [ServerReflectionAlpha.method.serverReflectionInfo, LIVING],
 ]);
+
+/** An overloaded server that is killed because it does not answer its probes leaves the others with more to do. */
+const PROBES: ReadonlySet<string> = new Set([pathOf(Health.method.check), pathOf(Health.method.list)]);
 
 function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) => CallPolicy {
   const table = new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));

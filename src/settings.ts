@@ -141,6 +141,36 @@ export const SETTINGS = {
     ...wholeNumber(1, 9_999_999_999),
     fallback: "268435456",
   },
+  // Off, for only the operator knows how much one caller may honestly want: a service may call for thousands of users.
+  RATE_LIMIT_PER_CALLER: {
+    about: "How many calls a second one caller may make; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "0",
+  },
+  // Off, because behind a proxy all calls come from one address.
+  RATE_LIMIT_PER_ADDRESS: {
+    about: "How many calls a second may come from one address (IPv6: one /64), with a token or without; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "0",
+  },
+  RATE_LIMIT_BURST: {
+    about: "How long calls that were not made can be saved up, to be made at once",
+    ...duration(),
+    fallback: "1s",
+  },
+  // Half a second of the quickest calls. Each takes some 10 KB, and what its messages take.
+  MAX_CALLS_IN_FLIGHT: {
+    about:
+      "How many calls may be in flight at most, live streams not counted; fewer while these do not end in time; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "5000",
+  },
+  // An idle one takes up to 10 KB: 200 MB.
+  MAX_LIVE_STREAMS: {
+    about: "How many streams that live until someone ends them may be open; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "20000",
+  },
   // Each costs some 30 KiB while nothing happens on it: with 4000, 120 MiB. More is a matter of more replicas.
   MAX_CONNECTIONS: {
     about: "How many connections are kept; 0 for no limit",

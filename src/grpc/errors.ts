@@ -25,6 +25,39 @@ export class ServerStoppingError extends Error {
   }
 }
 
+/** Somebody makes calls faster than they may. */
+export class RateLimitedError extends Error {
+  override readonly name = "RateLimitedError";
+  /** Who makes too many: the clients of one address, or one caller. */
+  readonly limited: "address" | "caller";
+  /** Milliseconds until another call is let in. */
+  readonly waitMs: number;
+
+  constructor(limited: "address" | "caller", waitMs: number) {
+    super(`too many calls from this ${limited}`);
+    this.limited = limited;
+    this.waitMs = waitMs;
+  }
+}
+
+/** There is more to do than can be done in time. */
+export class OverloadedError extends Error {
+  override readonly name = "OverloadedError";
+
+  constructor() {
+    super("the server has too much to do");
+  }
+}
+
+/** As many live streams are open as may be. */
+export class TooManyStreamsError extends Error {
+  override readonly name = "TooManyStreamsError";
+
+  constructor() {
+    super("the server has too many open streams");
+  }
+}
+
 /** A stream without a deadline has lived as long as its connection may; it can be opened again, here or at another replica. */
 export class StreamAgedError extends Error {
   override readonly name = "StreamAgedError";

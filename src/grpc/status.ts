@@ -38,10 +38,13 @@ import {
   CallCancelledError,
   DeadlineExceededError,
   IncompleteStreamError,
+  OverloadedError,
   ProofExpiredError,
+  RateLimitedError,
   ServerStoppingError,
   StreamAgedError,
   TokenKeysUnavailableError,
+  TooManyStreamsError,
   UnauthenticatedError,
 } from "./errors.ts";
 
@@ -65,7 +68,7 @@ const ERROR_DOMAIN = "user.v1";
 /** Trailing metadata has to fit into the 8 KiB of headers that many clients receive. */
 const MAX_VIOLATIONS = 16;
 const USER_TYPE = "user.v1.User";
-/** After which a store that could not be reached is worth another try. */
+/** After which a store that could not be reached, or a server with too much to do, is worth another try. */
 const RETRY_DELAY = durationFromMs(1000);
 
 /** The one place where errors become statuses. An error that no row knows is our fault, and says nothing. */
@@ -156,6 +159,25 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     code: status.DEADLINE_EXCEEDED,
     reason: "DEADLINE_EXCEEDED",
     message,
+  })),
+  when(RateLimitedError, ({ limited, waitMs, message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "RATE_LIMITED",
+    message,
+    facts: { limited },
+    details: [detail(RetryInfoSchema, { retryDelay: durationFromMs(Math.ceil(waitMs)) })],
+  })),
+  when(OverloadedError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "OVERLOADED",
+    message,
+    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+  })),
+  when(TooManyStreamsError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "TOO_MANY_STREAMS",
+    message,
+    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
   })),
   when(StoreUnavailableError, ({ message, cause }) => ({
     code: status.UNAVAILABLE,

@@ -15,6 +15,10 @@ export interface EndedCall {
   readonly requestId: string;
   /** The trace that the caller belongs to (W3C Trace Context), if it named one. */
   readonly traceId: string | undefined;
+  /** The deadline that the client set, in milliseconds since the epoch; Infinity if it set none. */
+  readonly deadline: number;
+  /** Whether one message is answered by one. */
+  readonly isUnary: boolean;
   /** The error behind an INTERNAL status; undefined otherwise. */
   readonly cause: unknown;
 }
@@ -40,11 +44,13 @@ const CLOCK_LEAD_MS = 20;
  * refuses is seen as well, and every status leaves through it with an ErrorInfo and the request id.
  */
 export function createObserve(openCalls: OpenCalls, subscribers: readonly CallSubscriber[]): Interceptor {
-  return ({ path }, call) => new ObservedCall(call, path, openCalls, subscribers);
+  return (method, call) => new ObservedCall(call, method, openCalls, subscribers);
 }
 
+type Method = Parameters<Interceptor>[0];
+
 class ObservedCall extends PassThrough {
-  readonly #path: string;
+  readonly #method: Method;
   readonly #openCalls: OpenCalls;
   readonly #subscribers: readonly CallSubscriber[];
   readonly #start = performance.now();
@@ -55,9 +61,14 @@ class ObservedCall extends PassThrough {
   #told = false;
   #ended = false;
 
-  constructor(outer: PassThrough["outer"], path: string, openCalls: OpenCalls, subscribers: readonly CallSubscriber[]) {
+  constructor(
+    outer: PassThrough["outer"],
+    method: Method,
+    openCalls: OpenCalls,
+    subscribers: readonly CallSubscriber[],
+  ) {
     super(outer);
-    this.#path = path;
+    this.#method = method;
     this.#openCalls = openCalls;
     this.#subscribers = subscribers;
     // grpc-js ends some calls by itself: at the client's deadline, or for a frame that it cannot decode. It does so by
@@ -136,12 +147,15 @@ class ObservedCall extends PassThrough {
   #publish(code: status, cause: unknown): void {
     this.#ended = true;
     const durationMs = performance.now() - this.#start;
+    const { path, requestStream, responseStream } = this.#method;
     const ended: EndedCall = {
-      path: this.#path,
+      path,
       code,
       durationMs,
       requestId: this.#requestId,
       traceId: this.#traceId,
+      deadline: Number(this.outer.getDeadline()),
+      isUnary: !requestStream && !responseStream,
       cause,
     };
     for (const subscriber of this.#subscribers) subscriber(ended);

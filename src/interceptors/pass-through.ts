@@ -98,7 +98,12 @@ export class PassThrough implements ServerInterceptingCallInterface, Listener {
 
   /** Ends the call with the status of `error`: outwards for the client, inwards for a handler that has started. */
   protected refuse(error: unknown): void {
-    this.outer.sendStatus(toStatus(error));
+    this.refuseWith(toStatus(error));
+  }
+
+  /** Ends the call with a status, as refuse does. */
+  protected refuseWith(status: CallStatus): void {
+    this.outer.sendStatus(status);
     this.inner.onCancel();
   }
 }

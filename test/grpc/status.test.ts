@@ -1,5 +1,5 @@
 import { create, createRegistry, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
-import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { anyPack, anyUnpack, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { Metadata, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import {
@@ -20,19 +20,24 @@ import {
   type ErrorInfo,
   ErrorInfoSchema,
   ResourceInfoSchema,
+  type RetryInfo,
+  RetryInfoSchema,
 } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.ts";
 import {
   CallCancelledError,
   DeadlineExceededError,
   IncompleteStreamError,
+  OverloadedError,
+  RateLimitedError,
   ServerStoppingError,
+  TooManyStreamsError,
   UnauthenticatedError,
 } from "../../src/grpc/errors.ts";
 import { type CallStatus, causeOf, toStatus, withErrorInfo } from "../../src/grpc/status.ts";
 
 const DETAILS_KEY = "grpc-status-details-bin";
-const DETAIL_TYPES = createRegistry(ErrorInfoSchema, BadRequestSchema, ResourceInfoSchema);
+const DETAIL_TYPES = createRegistry(ErrorInfoSchema, BadRequestSchema, ResourceInfoSchema, RetryInfoSchema);
 
 interface Decoded {
   readonly code: number;
@@ -53,6 +58,10 @@ function info(reason: string, metadata: Record<string, string> = {}): ErrorInfo 
   return create(ErrorInfoSchema, { reason, domain: "user.v1", metadata });
 }
 
+function retryAfter(ms: number): RetryInfo {
+  return create(RetryInfoSchema, { retryDelay: durationFromMs(ms) });
+}
+
 const VIOLATIONS = [
   { field: "email", reason: "EMAIL_INVALID", description: "must be an e-mail address" },
   { field: "messages[6].name", reason: "NAME_BLANK", description: "must not be blank" },
@@ -65,6 +74,24 @@ const ANSWERS: readonly [Error, status, string, readonly Message[]][] = [
     status.INVALID_ARGUMENT,
     "invalid request: email must be an e-mail address; messages[6].name must not be blank",
     [info("INVALID_REQUEST"), create(BadRequestSchema, { fieldViolations: VIOLATIONS })],
+  ],
+  [
+    new RateLimitedError("caller", 1499.2),
+    status.RESOURCE_EXHAUSTED,
+    "too many calls from this caller",
+    [info("RATE_LIMITED", { limited: "caller" }), retryAfter(1500)],
+  ],
+  [
+    new OverloadedError(),
+    status.RESOURCE_EXHAUSTED,
+    "the server has too much to do",
+    [info("OVERLOADED"), retryAfter(1000)],
+  ],
+  [
+    new TooManyStreamsError(),
+    status.RESOURCE_EXHAUSTED,
+    "the server has too many open streams",
+    [info("TOO_MANY_STREAMS"), retryAfter(1000)],
   ],
   [
     new UserNotFoundError("the id"),

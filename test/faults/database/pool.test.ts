@@ -29,4 +29,27 @@ describe("calls that need a connection while another call has the only one", () 
     expect(await Promise.all(later.map(endOf))).toEqual(later.map(() => OK));
     await untilIdle(database);
   });
+
+  it("are refused at once where deadlines are short, when calls before them have waited in vain", async () => {
+    const database = await freshDatabase();
+    const server = await serve(database, { DATABASE_POOL_SIZE: "1" });
+    const client = userClient(server, SERVICE);
+    const lock = await holdLock(database, LOCKS.writes);
+    const first = endOf(client.createUser(ADA));
+    await untilWaiting(database, 1);
+
+    const impatient = () =>
+      Array.from({ length: CALLS }, () => failureOf(client.listUsersPage({}, { timeoutMs: 100 })));
+    const inVain = await Promise.all(impatient());
+    expect(new Set(inVain.map(({ code }) => code))).toEqual(new Set(["DeadlineExceeded"]));
+    await server.logs.waitForCalls(CALLS, "ListUsersPage");
+    const reasons = (await Promise.all(impatient())).map(({ reason }) => reason);
+    // With the call that has the connection, 16.
+    expect(reasons.filter((reason) => reason === "OVERLOADED")).toHaveLength(CALLS - 15);
+
+    await lock.release();
+    expect(await first).toEqual(OK);
+    for (let count = 0; count < CALLS; count++) await client.listUsersPage({});
+    await untilIdle(database);
+  });
 });

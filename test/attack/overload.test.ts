@@ -1,0 +1,98 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { ProbeRequestSchema } from "../gen/probe/v1/probe_pb.ts";
+import { FULL } from "../support/full.ts";
+import { startProbe } from "../support/probe.ts";
+import { frame } from "../support/raw-http2.ts";
+import { type OverloadOrder, type OverloadReport, SLOT_MS, type Slot } from "./overload-order.ts";
+
+/** Calls that may be at work at a time, and how long each is, in milliseconds: as with the connections to a database. */
+const WORKERS = 4;
+const WORK_MS = 10;
+
+/** How long a call keeps the event loop busy, in milliseconds: many times as long as it takes to refuse one. */
+const BUSY_MS = 2;
+
+/** A handler that works for a while, when it is its turn. */
+function queueing() {
+  let free = WORKERS;
+  const waiting: (() => void)[] = [];
+  return async (_request: unknown, { signal }: { signal: AbortSignal }) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      if (!signal.aborted) await setTimeout(WORK_MS);
+      return {};
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}
+
+/** Milliseconds of the overload after which the throughput counts: a short overload is mostly its beginning. */
+const SETTLED_MS = FULL ? 0 : 1000;
+/** Milliseconds after which nothing may be left of an overload. */
+const RECOVERY_MS = 2000;
+
+/** Runs the load generator in a process of its own. */
+async function generate(order: OverloadOrder): Promise<OverloadReport> {
+  const program = fileURLToPath(new URL("overload-load.ts", import.meta.url));
+  const child = spawn(process.execPath, [program, JSON.stringify(order)], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const [report] = await Promise.all([text(child.stdout), once(child, "exit")]);
+  return JSON.parse(report) as OverloadReport;
+}
+
+function sum(slots: readonly Slot[], count: "offered" | "good"): number {
+  return slots.reduce((total, slot) => total + slot[count], 0);
+}
+
+/** A handler that keeps the event loop to itself for a while. */
+async function busy() {
+  for (const end = performance.now() + BUSY_MS; performance.now() < end; );
+  return {};
+}
+
+describe("five times as many calls as can be served, with deadlines of 100 ms", () => {
+  // Once more, for what else the machine does takes from the throughput as well.
+  it.each([
+    ["wait for one another", queueing()] as const,
+    // What else the machine does decides how many those are: only alone.
+    ...(FULL ? [["keep the event loop busy", busy] as const] : []),
+  ])(
+    "that %s leave most of the throughput to those that are let in, and no trace two seconds later",
+    { retry: 1 },
+    async (_, handler) => {
+      const server = await startProbe({ public: handler });
+      const body = frame(toBinary(ProbeRequestSchema, create(ProbeRequestSchema, { text: "work" })));
+      const { peak, overloadMs, slots } = await generate({
+        port: server.port,
+        path: "/probe.v1.ProbeService/Public",
+        token: "",
+        body: body.toString("base64"),
+        connections: 20,
+        peakCalls: 2 * WORKERS,
+        deadlineMs: 100,
+        factor: 5,
+        seconds: FULL
+          ? { warmUp: 2, peak: 5, overload: 20, after: 10 }
+          : { warmUp: 0.3, peak: 0.7, overload: 2.5, after: 3 },
+      });
+
+      const during = slots.filter(({ fromMs, toMs }) => fromMs >= SETTLED_MS && toMs <= overloadMs);
+      const goodput = sum(during, "good") / ((during.length * SLOT_MS) / 1000);
+      expect(goodput / peak, "goodput, of the peak").toBeGreaterThan(0.7);
+      // The calls of the last slot were cut short.
+      const after = slots.filter(({ fromMs }) => fromMs >= overloadMs + RECOVERY_MS).slice(0, -1);
+      expect(sum(after, "offered")).toBeGreaterThan(0);
+      expect(sum(after, "good") / sum(after, "offered"), "answered in time, afterwards").toBeGreaterThan(0.99);
+    },
+  );
+});

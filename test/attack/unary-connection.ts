@@ -1,0 +1,173 @@
+import { connect, type Socket } from "node:net";
+import type { RepeatedHeaders } from "./hpack.ts";
+
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const FRAME_HEAD_BYTES = 9;
+const DATA = 0;
+const HEADERS = 1;
+const RST_STREAM = 3;
+const SETTINGS = 4;
+const PING = 6;
+const GOAWAY = 7;
+const WINDOW_UPDATE = 8;
+const END_STREAM = 1;
+const ACK = 1;
+const END_HEADERS = 4;
+const MAX_CONCURRENT_STREAMS = 3;
+const CANCEL = 8;
+const MAX_WINDOW = 2 ** 31 - 1;
+const DEFAULT_WINDOW = 65_535;
+
+/** How a call ended: with an answer, with a status alone, or never. */
+export type Outcome = "answered" | "refused" | "broken";
+
+/** Is told how each call ended. */
+export type OnEnd = (startedAt: number, outcome: Outcome) => void;
+
+interface OpenCall {
+  readonly startedAt: number;
+  answered: boolean;
+}
+
+/**
+ * An HTTP/2 connection that makes one and the same unary call over and over, for a tenth of what a whole client costs: it knows
+ * just the frames it needs, and takes a call for answered if its answer holds data. It keeps to the number of streams that the
+ * server allows and to the server's window, and connects again when the server closes it.
+ */
+export class UnaryConnection {
+  readonly #port: number;
+  readonly #headers: RepeatedHeaders;
+  readonly #body: Buffer;
+  readonly #onEnd: OnEnd;
+  #socket!: Socket;
+  /** In the order of their start. */
+  readonly #open = new Map<number, OpenCall>();
+  #outgoing: Buffer[] = [];
+  #rest: Buffer = Buffer.alloc(0);
+  #nextStream = 1;
+  #maxStreams = 100;
+  #window = DEFAULT_WINDOW;
+  #closed = false;
+  /** How often the server has closed it. */
+  reconnects = 0;
+
+  constructor(port: number, headers: RepeatedHeaders, body: Buffer, onEnd: OnEnd) {
+    this.#port = port;
+    this.#headers = headers;
+    this.#body = body;
+    this.#onEnd = onEnd;
+    this.#connect();
+  }
+
+  /** Whether another call may start. */
+  get hasRoom(): boolean {
+    return this.#open.size < this.#maxStreams && this.#window >= this.#body.length && !this.#socket.writableNeedDrain;
+  }
+
+  /** Starts a call, once it is flushed. */
+  call(startedAt: number): void {
+    const stream = this.#nextStream;
+    const { first, later } = this.#headers;
+    this.#nextStream += 2;
+    this.#window -= this.#body.length;
+    this.#open.set(stream, { startedAt, answered: false });
+    this.#send(HEADERS, END_HEADERS, stream, stream === 1 ? first : later);
+    this.#send(DATA, END_STREAM, stream, this.#body);
+  }
+
+  /** Cancels the calls that started before a time, as clients do when a deadline passes. */
+  cancelBefore(time: number): void {
+    for (const [stream, { startedAt }] of this.#open) {
+      if (startedAt >= time) return;
+      const code = Buffer.alloc(4);
+      code.writeUInt32BE(CANCEL);
+      this.#send(RST_STREAM, 0, stream, code);
+      this.#end(stream, "broken");
+    }
+  }
+
+  flush(): void {
+    if (this.#outgoing.length === 0) return;
+    this.#socket.write(Buffer.concat(this.#outgoing));
+    this.#outgoing = [];
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+  }
+
+  #connect(): void {
+    this.#socket = connect(this.#port, "127.0.0.1");
+    this.#socket.setNoDelay(true);
+    this.#socket.on("data", (bytes) => this.#receive(bytes));
+    this.#socket.on("error", () => {});
+    this.#socket.on("close", () => this.#reconnect());
+    this.#socket.write(PREFACE);
+    this.#send(SETTINGS, 0, 0, Buffer.alloc(0));
+    const window = Buffer.alloc(4);
+    window.writeUInt32BE(MAX_WINDOW - DEFAULT_WINDOW);
+    this.#send(WINDOW_UPDATE, 0, 0, window);
+    this.flush();
+  }
+
+  #reconnect(): void {
+    for (const stream of this.#open.keys()) this.#end(stream, "broken");
+    if (this.#closed) return;
+    this.reconnects++;
+    this.#outgoing = [];
+    this.#rest = Buffer.alloc(0);
+    this.#nextStream = 1;
+    this.#window = DEFAULT_WINDOW;
+    this.#connect();
+  }
+
+  #send(type: number, flags: number, stream: number, payload: Buffer): void {
+    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
+    head.writeUIntBE(payload.length, 0, 3);
+    head[3] = type;
+    head[4] = flags;
+    head.writeUInt32BE(stream, 5);
+    this.#outgoing.push(head, payload);
+  }
+
+  #receive(bytes: Buffer): void {
+    const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
+    let at = 0;
+    while (at + FRAME_HEAD_BYTES <= all.length) {
+      const end = at + FRAME_HEAD_BYTES + all.readUIntBE(at, 3);
+      if (end > all.length) break;
+      this.#frame(all[at + 3] ?? 0, all[at + 4] ?? 0, all.readUInt32BE(at + 5), all, at + FRAME_HEAD_BYTES, end);
+      at = end;
+    }
+    this.#rest = all.subarray(at);
+  }
+
+  #frame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void {
+    if (type === DATA || type === HEADERS) {
+      const call = this.#open.get(stream);
+      if (call === undefined) return;
+      call.answered ||= type === DATA && end > start;
+      if ((flags & END_STREAM) !== 0) this.#end(stream, call.answered ? "answered" : "refused");
+    } else if (type === RST_STREAM) {
+      this.#end(stream, "broken");
+    } else if (type === WINDOW_UPDATE && stream === 0) {
+      this.#window += bytes.readUInt32BE(start);
+    } else if (type === SETTINGS && (flags & ACK) === 0) {
+      for (let at = start; at < end; at += 6)
+        if (bytes.readUInt16BE(at) === MAX_CONCURRENT_STREAMS) this.#maxStreams = bytes.readUInt32BE(at + 2);
+      this.#send(SETTINGS, ACK, 0, Buffer.alloc(0));
+    } else if (type === PING && (flags & ACK) === 0) {
+      this.#send(PING, ACK, 0, Buffer.from(bytes.subarray(start, end)));
+    } else if (type === GOAWAY) {
+      this.#socket.destroy();
+    }
+  }
+
+  #end(stream: number, outcome: Outcome): void {
+    const call = this.#open.get(stream);
+    if (call === undefined) return;
+    this.#open.delete(stream);
+    this.#onEnd(call.startedAt, outcome);
+  }
+}
