@@ -21,6 +21,8 @@ export interface Config {
   readonly chatRetention: ChatRetention;
   readonly maxUsersPerCall: number;
   readonly spooling: SpoolConfig;
+  /** What compressed requests may take while they are decompressed. */
+  readonly maxDecompressionBytes: number;
   readonly logLevel: Values["LOG_LEVEL"] & string;
   /** Undefined: pretty on a terminal, json otherwise. */
   readonly logFormat: Values["LOG_FORMAT"];
@@ -197,6 +199,7 @@ function complete(values: Values, faults: Faults): Config {
     },
     maxUsersPerCall: values.MAX_USERS_PER_CALL ?? 0,
     spooling: { directory: values.UPLOAD_DIRECTORY ?? tmpdir(), maxBytes: values.UPLOAD_MAX_BYTES ?? 0 },
+    maxDecompressionBytes: values.MAX_DECOMPRESSION_BYTES ?? 0,
     logLevel: values.LOG_LEVEL ?? "info",
     logFormat: values.LOG_FORMAT,
     shutdownDelayMs: values.SHUTDOWN_DELAY ?? 0,

@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
 import { type Config, type TokenConfig, toAddress } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
-import { type CallPolicy, readPolicies } from "./contract/policy.ts";
+import { type CallPolicy, DEFAULT_MAX_REQUEST_BYTES, readPolicies } from "./contract/policy.ts";
 import type { Principal } from "./domain/principal.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
@@ -20,16 +20,20 @@ import { serveHealth } from "./grpc/health.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
+import { correctTimeouts } from "./grpc/timeout-header.ts";
 import { type Authenticate, authorizationOf, createAuth, exceptSuspended } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
+import { createDecompression } from "./interceptors/decompression.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { TokenVerifier } from "./interceptors/token.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
+
+const REFLECTION: readonly DescService[] = [ServerReflection, ServerReflectionAlpha];
 
 /** Messages that are sent many times: encoded once. */
 const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
@@ -77,26 +81,37 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
-  const policies = policyTable(readPolicies(descriptors));
+  const table = policyTable(readPolicies(descriptors));
+  const policies = (path: string): CallPolicy => table.get(path) ?? CLOSED;
   const { tokens } = config;
   const authenticate =
     tokens === undefined
       ? () => EVERYBODY
       : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
+  correctTimeouts();
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
   const server = new Server({
-    interceptors: interceptorsOf(authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(
+      authenticate,
+      logger,
+      [...descriptors, ...REFLECTION],
+      policies,
+      openCalls,
+      config.maxDecompressionBytes,
+    ) as ServerInterceptor[],
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
+    "grpc.max_receive_message_length": Math.max(...[...table.values()].map(({ maxRequestBytes }) => maxRequestBytes)),
     "grpc.enable_channelz": 0,
   });
 
   const options: MountOptions = {
     storedTypes: STORED_TYPES,
     isLive: (method) => isLive(policies(pathOf(method))),
+    maxRequestBytes: (method) => policies(pathOf(method)).maxRequestBytes,
     live,
   };
-  const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
+  const everything = [...descriptors, Health, ...REFLECTION];
   const reflection = createReflection(everything, [file_google_rpc_error_details]);
   for (const each of services) each.mountOn(server, options);
   mount(server, ServerReflection, reflection, options);
@@ -140,6 +155,7 @@ function interceptorsOf(
   services: readonly DescService[],
   policyOf: (path: string) => CallPolicy,
   openCalls: OpenCalls,
+  maxDecompressionBytes: number,
 ): Interceptor[] {
   const methods = services.flatMap((service) => service.methods);
   return [
@@ -149,6 +165,8 @@ function interceptorsOf(
     createDeadline(policyOf),
     // Before anything looks at a message of somebody unknown.
     createAuth(authenticate, policyOf),
+    // Behind auth, so that nobody unknown has a turn. Messages are not read before theirs.
+    createDecompression(maxDecompressionBytes),
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
     // Inside validation, so that it counts the messages that the handler gets.
@@ -175,9 +193,19 @@ function tokenAuthentication(tokens: TokenConfig): Authenticate {
 }
 
 /** What methods without a policy get, should one ever be served: nobody is let in. */
-const CLOSED: CallPolicy = { access: Access.UNSPECIFIED, defaultDeadlineMs: 1000, longestDeadlineMs: 1000 };
+const CLOSED: CallPolicy = {
+  access: Access.UNSPECIFIED,
+  defaultDeadlineMs: 1000,
+  longestDeadlineMs: 1000,
+  maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
+};
 
-const ANSWERING: CallPolicy = { access: Access.PUBLIC, defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
+const ANSWERING: CallPolicy = {
+  access: Access.PUBLIC,
+  defaultDeadlineMs: 5000,
+  longestDeadlineMs: 60_000,
+  maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
+};
 const LIVING: CallPolicy = {
   ...ANSWERING,
   defaultDeadlineMs: Number.POSITIVE_INFINITY,
@@ -193,9 +221,8 @@ const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod
   [ServerReflectionAlpha.method.serverReflectionInfo, LIVING],
 ]);
 
-function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) => CallPolicy {
-  const table = new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
-  return (path) => table.get(path) ?? CLOSED;
+function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): ReadonlyMap<string, CallPolicy> {
+  return new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
 }
 
 function listen(server: Server, config: Config): Promise<number> {

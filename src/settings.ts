@@ -110,6 +110,12 @@ export const SETTINGS = {
     ...wholeNumber(1, 9_999_999_999),
     fallback: "268435456",
   },
+  // Eight calls at a time, twice what zlib works on at a time in the threads that Node has for it.
+  MAX_DECOMPRESSION_BYTES: {
+    about: "How much memory compressed requests may take while they are decompressed, in bytes; others wait",
+    ...wholeNumber(16_777_216, 9_999_999_999),
+    fallback: "134217728",
+  },
   LOG_LEVEL: {
     about: "Least severity that is logged",
     ...oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"),

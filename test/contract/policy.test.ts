@@ -70,13 +70,14 @@ function readSelf(selfField: string) {
 
 describe("readPolicies", () => {
   it("reads the policy of every method of user.v1", () => {
-    const unary = { defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
-    const long = { defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000 };
-    const live = { defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER };
+    const maxRequestBytes = 65_536;
+    const unary = { defaultDeadlineMs: 5000, longestDeadlineMs: 60_000, maxRequestBytes };
+    const long = { defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000, maxRequestBytes };
+    const live = { defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER, maxRequestBytes };
     const { method } = UserService;
     expect([...readPolicies([UserService])]).toEqual([
       [method.getUser, { access: Access.AUTHENTICATED, ...unary }],
-      [method.batchGetUsers, { access: Access.AUTHENTICATED, ...unary }],
+      [method.batchGetUsers, { access: Access.AUTHENTICATED, ...unary, maxRequestBytes: 131_072 }],
       [method.listUsers, { access: Access.ADMIN_OR_SERVICE, ...long }],
       [method.listUsersPage, { access: Access.ADMIN_OR_SERVICE, ...unary, defaultDeadlineMs: 10_000 }],
       [method.createUser, { access: Access.ADMIN_OR_SERVICE, ...unary }],
@@ -86,7 +87,12 @@ describe("readPolicies", () => {
       [method.watchUsers, { access: Access.ADMIN_OR_SERVICE, ...live }],
       [
         method.uploadUserData,
-        { access: Access.ADMIN_OR_SERVICE, defaultDeadlineMs: 600_000, longestDeadlineMs: 3_600_000 },
+        {
+          access: Access.ADMIN_OR_SERVICE,
+          defaultDeadlineMs: 600_000,
+          longestDeadlineMs: 3_600_000,
+          maxRequestBytes: 1_114_112,
+        },
       ],
       [method.chat, { access: Access.AUTHENTICATED, ...live }],
       [method.collaborativeEdit, { access: Access.AUTHENTICATED, ...live }],
@@ -119,7 +125,12 @@ describe("readPolicies", () => {
       access: Access.PUBLIC,
       defaultDeadlineMs: 1500,
       longestDeadlineMs: 2000,
+      maxRequestBytes: 65_536,
     });
+  });
+
+  it("reads the size of the largest request", () => {
+    expect(read({ access: Access.PUBLIC, ...DEADLINES, maxRequestBytes: 1 })).toMatchObject({ maxRequestBytes: 1 });
   });
 
   it("lets a stream lack both deadlines, or the default one only if it lacks the longest", () => {
@@ -171,6 +182,7 @@ describe("readPolicies", () => {
       { access: Access.PUBLIC, defaultDeadline: { seconds: -5n }, longestDeadline: { seconds: 60n } },
       "a deadline is negative",
     ],
+    ["a negative size", { access: Access.PUBLIC, ...DEADLINES, maxRequestBytes: -1 }, "max_request_bytes is negative"],
     [
       "negative deadlines",
       { access: Access.PUBLIC, defaultDeadline: { seconds: -5n }, longestDeadline: { seconds: -1n } },
