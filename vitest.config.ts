@@ -6,6 +6,8 @@ const full = Boolean(process.env.FULL);
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // They measure what a server stands, alone: npm run test:attack.
+    exclude: ["test/attack/**"],
     testTimeout: full ? 1_800_000 : 15_000,
     maxWorkers: full ? 1 : 3,
     // Every test starts servers of its own, so that files need not be kept apart; loading the server for each takes longer.

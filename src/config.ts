@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import type { z } from "zod";
+import type { ConnectionLimits } from "./grpc/connection-limits.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
 import { SETTINGS, type Setting } from "./settings.ts";
@@ -21,6 +22,7 @@ export interface Config {
   readonly chatRetention: ChatRetention;
   readonly maxUsersPerCall: number;
   readonly spooling: SpoolConfig;
+  readonly connections: ConnectionLimits;
   /** What compressed requests may take while they are decompressed. */
   readonly maxDecompressionBytes: number;
   readonly logLevel: Values["LOG_LEVEL"] & string;
@@ -199,11 +201,26 @@ function complete(values: Values, faults: Faults): Config {
     },
     maxUsersPerCall: values.MAX_USERS_PER_CALL ?? 0,
     spooling: { directory: values.UPLOAD_DIRECTORY ?? tmpdir(), maxBytes: values.UPLOAD_MAX_BYTES ?? 0 },
+    connections: toConnectionLimits(values),
     maxDecompressionBytes: values.MAX_DECOMPRESSION_BYTES ?? 0,
     logLevel: values.LOG_LEVEL ?? "info",
     logFormat: values.LOG_FORMAT,
     shutdownDelayMs: values.SHUTDOWN_DELAY ?? 0,
     shutdownTimeoutMs: values.SHUTDOWN_TIMEOUT ?? 0,
+  };
+}
+
+function toConnectionLimits(values: Values): ConnectionLimits {
+  return {
+    maxConnections: values.MAX_CONNECTIONS ?? 0,
+    maxPerAddress: values.MAX_CONNECTIONS_PER_ADDRESS ?? 0,
+    maxConcurrentStreams: values.MAX_CONCURRENT_STREAMS ?? 1,
+    firstRequestTimeoutMs: values.FIRST_REQUEST_TIMEOUT ?? 0,
+    idleTimeoutMs: values.CONNECTION_IDLE_TIMEOUT ?? 0,
+    maxAgeMs: values.MAX_CONNECTION_AGE ?? 0,
+    keepaliveTimeMs: values.KEEPALIVE_TIME ?? 0,
+    keepaliveTimeoutMs: values.KEEPALIVE_TIMEOUT ?? 1,
+    maxControlFrames: values.MAX_CONTROL_FRAMES ?? 0,
   };
 }
 

@@ -3,9 +3,10 @@ import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { banner } from "./banner.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { EX_CONFIG, EX_UNAVAILABLE, fail } from "./exit-codes.ts";
+import { ListenError } from "./grpc/listener.ts";
 import { signToken } from "./interceptors/token.ts";
 import { createLogger, type ProcessLogger } from "./logger.ts";
-import { ListenError, type RunningServer, startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server.ts";
 
 /** A signal so soon after the first is the same one: npm passes on a Ctrl-C that the terminal has sent to all. */
 const SAME_SIGNAL_MS = 200;

@@ -2,7 +2,7 @@ import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
-import { type Config, type TokenConfig, toAddress } from "./config.ts";
+import type { Config, TokenConfig } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import { type CallPolicy, DEFAULT_MAX_REQUEST_BYTES, readPolicies } from "./contract/policy.ts";
 import type { Principal } from "./domain/principal.ts";
@@ -15,8 +15,10 @@ import { CollaborativeEditResponseSchema } from "./gen/user/v1/collaborative_edi
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
 import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
 import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
+import { ConnectionGuard } from "./grpc/connection-guard.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
+import { listen } from "./grpc/listener.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
@@ -43,26 +45,14 @@ const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
   CollaborativeEditResponseSchema,
 ]);
 
-/** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
-const MAX_CONCURRENT_STREAMS = 1000;
-
-/** The server cannot listen where it is told to. */
-export class ListenError extends Error {
-  override readonly name = "ListenError";
-
-  constructor(address: string, cause: Error) {
-    // grpc-js wraps the reason of the operating system in words about its own lists.
-    const [, reason = cause.message] = /\[(.*)\]$/.exec(cause.message) ?? [];
-    super(`cannot listen on ${address}: ${reason}`, { cause });
-  }
-}
-
 /** A server that accepts calls. */
 export interface RunningServer {
   /** The port it listens on. */
   readonly port: number;
   /** How many calls are open. */
   readonly openCalls: number;
+  /** How many connections are open. */
+  readonly openConnections: number;
   /** Stops gracefully: see stopGracefully. A second call waits for the same stop. */
   stop(): Promise<void>;
 }
@@ -90,7 +80,8 @@ export async function startServer(
       : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
   correctTimeouts();
   const openCalls = new OpenCalls();
-  const live = new LiveStreams();
+  const { connections } = config;
+  const live = new LiveStreams(connections.maxAgeMs);
   const server = new Server({
     interceptors: interceptorsOf(
       authenticate,
@@ -100,7 +91,7 @@ export async function startServer(
       openCalls,
       config.maxDecompressionBytes,
     ) as ServerInterceptor[],
-    "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
+    "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
     "grpc.max_receive_message_length": Math.max(...[...table.values()].map(({ maxRequestBytes }) => maxRequestBytes)),
     "grpc.enable_channelz": 0,
   });
@@ -122,16 +113,30 @@ export async function startServer(
     live,
   );
 
-  const port = await listen(server, config).catch(async (error: unknown) => {
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const guard = new ConnectionGuard(connections, {
+    longestCallMs: longestOf(everything.flatMap(({ methods }) => methods).map((method) => policies(pathOf(method)))),
+    report: (counts) => logger.warn({ counts: Object.fromEntries(counts) }, "connections cut off"),
+  });
+  const listener = await listen(config.host, config.port, {
+    accept(socket) {
+      if (guard.admit(socket)) injector.injectConnection(socket);
+    },
+    acceptFailed: () => guard.acceptFailed(),
+  }).catch(async (error: unknown) => {
+    guard.close();
     await application.close();
     throw error;
   });
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
-    port,
+    port: listener.port,
     get openCalls() {
       return openCalls.size;
+    },
+    get openConnections() {
+      return guard.size;
     },
     stop() {
       stopping ??= stop();
@@ -143,7 +148,9 @@ export async function startServer(
     // From now on it is not for the application to say that calls are served.
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
-    await stopGracefully({ server, health, live, calls: openCalls }, times);
+    await stopGracefully({ listener, server, connections: guard, health, live, calls: openCalls }, times);
+    guard.close();
+    await guard.gone();
     await application.close();
   }
 }
@@ -179,6 +186,11 @@ function interceptorsOf(
 /** Whether the streams of a method live until someone ends them. */
 function isLive({ longestDeadlineMs }: CallPolicy): boolean {
   return longestDeadlineMs === Number.POSITIVE_INFINITY;
+}
+
+/** Milliseconds that the longest call with a deadline takes. */
+function longestOf(policies: readonly CallPolicy[]): number {
+  return Math.max(...policies.map(({ longestDeadlineMs: ms }) => ms).filter(Number.isFinite));
 }
 
 /** Who everybody is if authentication is off. */
@@ -223,14 +235,4 @@ const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod
 
 function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): ReadonlyMap<string, CallPolicy> {
   return new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
-}
-
-function listen(server: Server, config: Config): Promise<number> {
-  const address = toAddress(config);
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(new ListenError(address, error));
-    });
-  });
 }

@@ -110,6 +110,59 @@ export const SETTINGS = {
     ...wholeNumber(1, 9_999_999_999),
     fallback: "268435456",
   },
+  // Each costs some 25 KiB while nothing happens on it: with 4000, 100 MiB.
+  MAX_CONNECTIONS: {
+    about: "How many connections are kept; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "4000",
+  },
+  // One address cannot take all. It may stand for an office or a load balancer, so it gets a quarter.
+  MAX_CONNECTIONS_PER_ADDRESS: {
+    about: "How many connections one IPv4 address or IPv6 network (/64) may have; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "1000",
+  },
+  // Proxies put many callers on one connection. Beyond it, clients queue.
+  MAX_CONCURRENT_STREAMS: {
+    about: "How many calls one connection may have open at a time",
+    ...wholeNumber(1, 1_000_000),
+    fallback: "1000",
+  },
+  // Honest clients call at once. Slow networks need some seconds for TLS.
+  FIRST_REQUEST_TIMEOUT: {
+    about: "Time that a connection has to begin its first call; 0s for no limit",
+    ...duration(),
+    fallback: "10s",
+  },
+  // Clients connect again in milliseconds, so idle connections are worth little.
+  CONNECTION_IDLE_TIMEOUT: {
+    about: "Time without a call after which a connection is closed; 0s for no limit",
+    ...duration(24),
+    fallback: "15m",
+  },
+  // Short enough that calls spread over new replicas within the hour, long enough that resuming costs nothing.
+  MAX_CONNECTION_AGE: {
+    about: "Age, give or take a tenth, at which connections and streams without a deadline begin anew; 0s for no limit",
+    ...duration(168),
+    fallback: "30m",
+  },
+  KEEPALIVE_TIME: {
+    about: "Time between two questions (PING) whether the peer of a connection is still there; 0s to ask never",
+    ...duration(24),
+    fallback: "1m",
+  },
+  // As in gRFC A8.
+  KEEPALIVE_TIMEOUT: {
+    about: "Time that the peer has to answer",
+    ...duration(),
+    fallback: "20s",
+  },
+  // Clients that ask every 10 s, as often as gRPC lets them, send 6.
+  MAX_CONTROL_FRAMES: {
+    about: "How many PING, SETTINGS and senseless RST_STREAM frames a connection may send in a minute; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "100",
+  },
   // Eight calls at a time, twice what zlib works on at a time in the threads that Node has for it.
   MAX_DECOMPRESSION_BYTES: {
     about: "How much memory compressed requests may take while they are decompressed, in bytes; others wait",

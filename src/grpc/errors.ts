@@ -25,6 +25,15 @@ export class ServerStoppingError extends Error {
   }
 }
 
+/** A stream without a deadline has lived as long as its connection may; it can be opened again, here or at another replica. */
+export class StreamAgedError extends Error {
+  override readonly name = "StreamAgedError";
+
+  constructor() {
+    super("the stream has reached its age: open it again");
+  }
+}
+
 /** A client stream ended with other messages than its client meant to send. */
 export class IncompleteStreamError extends Error {
   override readonly name = "IncompleteStreamError";

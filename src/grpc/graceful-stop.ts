@@ -2,11 +2,17 @@ import { setTimeout } from "node:timers/promises";
 import type { Server } from "@grpc/grpc-js";
 import { ServerStoppingError } from "./errors.ts";
 import type { Health } from "./health.ts";
+import type { Listener } from "./listener.ts";
 import type { LiveStreams } from "./live-streams.ts";
 
 /** What has a part in a graceful stop. */
 export interface StoppableParts {
+  readonly listener: Listener;
   readonly server: Server;
+  readonly connections: {
+    /** Resolves when no connection is open. */
+    gone(): Promise<void>;
+  };
   readonly health: Health;
   readonly live: LiveStreams;
   readonly calls: {
@@ -37,15 +43,17 @@ const LAST_WORDS_MS = 250;
  * ends those that do not in time with UNAVAILABLE too, and closes what is left.
  */
 export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
-  const { server, health, live, calls } = parts;
+  const { listener, server, connections, health, live, calls } = parts;
   health.set("NOT_SERVING");
   await setTimeout(delayMs);
 
-  const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  listener.close();
+  // Its callback says nothing: grpc-js does not wait for connections that it did not accept itself.
+  server.tryShutdown(() => {});
   live.stop(new ServerStoppingError());
   await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);
 
   calls.end(new ServerStoppingError());
-  await Promise.race([closed, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
+  await Promise.race([connections.gone(), setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
   server.forceShutdown();
 }

@@ -42,6 +42,7 @@ import {
   MessageFlagError,
   RequestTooLargeError,
   ServerStoppingError,
+  StreamAgedError,
   UnauthenticatedError,
   UnknownEncodingError,
 } from "./errors.ts";
@@ -221,6 +222,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
   })),
   when(CallCancelledError, ({ message }) => ({ code: status.CANCELLED, reason: "CANCELLED", message })),
   when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
+  when(StreamAgedError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "STREAM_AGED", message })),
 ];
 
 function invalidRequest(violations: readonly Violation[]): Answer {

@@ -21,15 +21,22 @@ export interface ServiceProcess {
   readonly exit: Promise<number | NodeJS.Signals>;
 }
 
-/** Starts the service as `npm start` does, or from another `main`. It is ended after the test, if it still runs. */
+/**
+ * Starts the service as `npm start` does, or from another `main`. It is ended after the test, if it still runs, or when
+ * `atEnd` says.
+ */
 export function startProcess(
   environment: Record<string, string>,
   args: readonly string[] = [],
   main = MAIN,
+  atEnd: (end: () => void) => void = onTestFinished,
 ): ServiceProcess {
   const env = { PATH: process.env.PATH ?? "", HOST: "127.0.0.1", PORT: "0", ...COMPILE_CACHE, ...environment };
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
-  onTestFinished(() => void child.kill("SIGKILL"));
+  const child = spawn(process.execPath, [main, ...args], {
+    env,
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  }) as ServiceProcess["child"];
+  atEnd(() => void child.kill("SIGKILL"));
 
   const stdout: string[] = [];
   let stderr = "";

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 import { COMPILE_CACHE } from "./compile-cache.ts";
 import { LogLines } from "./log-lines.ts";
+import { peakBytes, residentBytes } from "./process-memory.ts";
 import { JWT_SECRET } from "./server.ts";
 
 /** A server that runs in a process of its own, as it does in production. */
@@ -70,22 +70,12 @@ export async function startServerProcess(
   return {
     port: await listening.promise,
     logs,
-    residentMemory: () => memoryOf(child.pid ?? 0, "VmRSS"),
-    async peakMemory(happening) {
-      // Makes what is resident now the peak so far.
-      await writeFile(`/proc/${child.pid}/clear_refs`, "5");
-      await happening();
-      return memoryOf(child.pid ?? 0, "VmHWM");
-    },
+    residentMemory: () => residentBytes(child.pid ?? 0),
+    peakMemory: (happening) => peakBytes(child.pid ?? 0, happening),
     async memoryInUse() {
       child.send("measure");
       const [bytes] = await once(child, "message");
       return Number(bytes);
     },
   };
-}
-
-async function memoryOf(pid: number, entry: "VmRSS" | "VmHWM"): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(new RegExp(`^${entry}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
 }

@@ -1,0 +1,71 @@
+import { lookup } from "node:dns/promises";
+import { once } from "node:events";
+import { type AddressInfo, createServer, isIP, type Server, type Socket } from "node:net";
+
+/** The server cannot listen where it is told to. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+
+  constructor(address: string, cause: Error) {
+    super(`cannot listen on ${address}: ${cause.message}`, { cause });
+  }
+}
+
+/** What becomes of those who connect. */
+export interface Reception {
+  /** Takes a new connection over. */
+  accept(socket: Socket): void;
+  /** Is told that connections could not be accepted, as when the process is out of file descriptors. Listening goes on. */
+  acceptFailed(error: Error): void;
+}
+
+/** Something that listens. */
+export interface Listener {
+  readonly port: number;
+  /** Stops listening. Connections stay. */
+  close(): void;
+}
+
+/** A machine without IPv6 may still have a name for its IPv6 address. */
+const NOT_HERE: ReadonlySet<unknown> = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
+
+/**
+ * Listens on a port of every address of a host; port 0 takes a free one. `::` means IPv4 too. Addresses that this machine
+ * lacks are left out, if it has another.
+ *
+ * @throws ListenError with the reason that the system gives.
+ */
+export async function listen(host: string, port: number, reception: Reception): Promise<Listener> {
+  const servers: Server[] = [];
+  const close = (): void => {
+    for (const server of servers) server.close();
+  };
+  let failure: Error | undefined;
+  let bound = port;
+  try {
+    for (const address of await addressesOf(host)) {
+      const server = createServer(reception.accept);
+      try {
+        await once(server.listen(bound, address), "listening");
+      } catch (error) {
+        if (!NOT_HERE.has((error as NodeJS.ErrnoException).code)) throw error;
+        failure = error as Error;
+        continue;
+      }
+      servers.push(server);
+      server.on("error", reception.acceptFailed);
+      bound = (server.address() as AddressInfo).port;
+    }
+    if (failure !== undefined && servers.length === 0) throw failure;
+  } catch (error) {
+    close();
+    throw new ListenError(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, error as Error);
+  }
+  return { port: bound, close };
+}
+
+async function addressesOf(host: string): Promise<Iterable<string>> {
+  if (isIP(host) > 0) return [host];
+  const found = await lookup(host, { all: true });
+  return new Set(found.map(({ address }) => address));
+}

@@ -1,0 +1,90 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished } from "vitest";
+import type { Target } from "./target.ts";
+
+const CANARY = fileURLToPath(new URL("canary-process.ts", import.meta.url));
+/** Calls before the attack: until they are over, the canary has warmed up, and the server too. */
+const CALLS_BEFORE = 50;
+const CALLS_AFTER = 50;
+/** How many calls of a thousand may fail during an attack. */
+const TOLERATED = 1 / 1000;
+
+/** What a canary needs to know; its process gets it as JSON. */
+export interface CanaryTask {
+  readonly port: number;
+  readonly token: string;
+  readonly userId: string;
+  /** The certificate authority of the server, in PEM, if it speaks TLS. */
+  readonly ca?: string;
+}
+
+/** What became of calls. */
+export interface Lap {
+  /** Of the calls that went well. */
+  readonly latenciesMs: readonly number[];
+  /** Code and message of those that failed. */
+  readonly failures: readonly string[];
+}
+
+/** How the canary fared. */
+export interface CanaryFigures {
+  readonly before: Lap;
+  readonly during: Lap;
+  readonly after: Lap;
+}
+
+/**
+ * Attacks, while a client in a process of its own goes on calling every ten milliseconds. The test fails if of its calls one
+ * in a thousand fails during the attack, or any after it.
+ */
+export async function withCanary(
+  target: CanaryTask & Pick<Target, "port">,
+  attack: () => Promise<unknown>,
+): Promise<CanaryFigures> {
+  const canary = startCanary(target);
+  const before = await canary.lap(CALLS_BEFORE);
+  await attack();
+  const during = await canary.lap(1);
+  const after = await canary.lap(CALLS_AFTER);
+  canary.stop();
+  expect(before.failures, "before the attack").toEqual([]);
+  const tolerated = Math.floor((during.latenciesMs.length + during.failures.length) * TOLERATED);
+  if (during.failures.length > tolerated) expect(during.failures, "during the attack").toEqual([]);
+  expect(after.failures, "after the attack").toEqual([]);
+  return { before, during, after };
+}
+
+/** The latency in milliseconds that a share of the calls stayed below. */
+export function percentile({ latenciesMs }: Lap, share: number): number {
+  const sorted = latenciesMs.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** A client that calls until it is stopped, or the test is finished. */
+export interface Canary {
+  /** What became of the calls since the last lap, of which there are `calls` at least. */
+  lap(calls: number): Promise<Lap>;
+  stop(): void;
+}
+
+/** Starts a canary of its own, for what is no attack from start to end. */
+export function startCanary({ port, token, userId, ca }: CanaryTask): Canary {
+  const task: CanaryTask = { port, token, userId, ...(ca !== undefined && { ca }) };
+  const child = fork(CANARY, [JSON.stringify(task)], { serialization: "advanced" });
+  const stop = () => void child.kill("SIGKILL");
+  onTestFinished(stop);
+  return {
+    async lap(calls) {
+      child.send(calls);
+      const [lap] = await Promise.race([once(child, "message"), died()]);
+      return lap as Lap;
+    },
+    stop,
+  };
+
+  async function died(): Promise<never> {
+    throw new Error(`the canary died: ${await once(child, "exit")}`);
+  }
+}

@@ -1,0 +1,319 @@
+import { once } from "node:events";
+import { type ClientHttp2Session, connect as connectHttp2, constants } from "node:http2";
+import { Client, credentials, status } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { failureOf } from "../support/errors.ts";
+import { probeClient, startProbe } from "../support/probe.ts";
+import {
+  CONTINUATION,
+  callHeaders,
+  END_HEADERS,
+  END_STREAM,
+  GOAWAY,
+  HEADERS,
+  http2Frame,
+  openRawConnection,
+  PING,
+  PREFACE,
+  SETTINGS,
+  WINDOW_UPDATE,
+} from "../support/raw-frames.ts";
+import type { TestServer } from "../support/server.ts";
+
+const UNKNOWN_METHOD = callHeaders("/probe.v1.ProbeService/Nothing");
+const SETTINGS_FRAME = http2Frame(SETTINGS);
+/** All that it takes to have called once. */
+const ONE_CALL = [PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, END_HEADERS | END_STREAM, 1, UNKNOWN_METHOD)];
+
+let dribbling: NodeJS.Timeout | undefined;
+afterEach(() => clearInterval(dribbling));
+
+function startWith(environment: Record<string, string>, methods?: Parameters<typeof startProbe>[0]) {
+  return startProbe(methods, { environment });
+}
+
+/** How many connections of each kind the log says were cut off. */
+function cutOff({ logs }: TestServer): unknown[] {
+  return logs.texts
+    .map((text) => JSON.parse(text) as { msg: string; counts: unknown })
+    .filter(({ msg }) => msg === "connections cut off")
+    .map(({ counts }) => counts);
+}
+
+/** A client that answers PINGs as it should. */
+async function openSession(port: number): Promise<ClientHttp2Session> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  session.on("error", () => {});
+  onTestFinished(() => session.destroy());
+  await once(session, "connect");
+  return session;
+}
+
+function callOver(session: ClientHttp2Session, method: string) {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": `/probe.v1.ProbeService/${method}`,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.on("error", () => {});
+  stream.resume();
+  return stream;
+}
+
+/** What a client of grpc-js gets. */
+async function codeOfCall(address: string): Promise<status | undefined> {
+  const client = new Client(address, credentials.createInsecure());
+  onTestFinished(() => client.close());
+  const same = (bytes: Buffer) => bytes;
+  const { promise, resolve } = Promise.withResolvers<status | undefined>();
+  client.makeUnaryRequest("/probe.v1.ProbeService/Public", same, same, Buffer.alloc(0), (error) =>
+    resolve(error?.code),
+  );
+  return promise;
+}
+
+describe("the number of connections", () => {
+  it("is limited for the process: the next is closed, those before go on, and who leaves makes room", async () => {
+    const server = await startWith({ MAX_CONNECTIONS: "2" });
+    const [first, second] = [await openRawConnection(server.port), await openSession(server.port)];
+    await (await openRawConnection(server.port)).closed;
+    expect(cutOff(server)).toEqual([{ too_many_connections: 1 }]);
+    expect(await codeOfCall(server.address)).toBe(status.UNAVAILABLE);
+
+    await once(callOver(second, "Nothing").end(), "close");
+    first.socket.destroy();
+    while (server.server.openConnections > 1) await new Promise(setImmediate);
+    expect(await probeClient(server).public({ text: "in" })).toMatchObject({ text: "in" });
+  });
+
+  it("is limited for an address", async () => {
+    const server = await startWith({ MAX_CONNECTIONS_PER_ADDRESS: "1" });
+    await openSession(server.port);
+    await (await openRawConnection(server.port)).closed;
+    expect(cutOff(server)).toEqual([{ too_many_of_address: 1 }]);
+  });
+
+  it("is logged once for many that are refused", async () => {
+    const server = await startWith({ MAX_CONNECTIONS: "1" });
+    await openSession(server.port);
+    const refused = await Promise.all(Array.from({ length: 20 }, () => openRawConnection(server.port)));
+    await Promise.all(refused.map(({ closed }) => closed));
+    expect(cutOff(server)).toEqual([{ too_many_connections: 1 }]);
+    await server.server.stop();
+    expect(cutOff(server)).toEqual([{ too_many_connections: 1 }, { too_many_connections: 19 }]);
+  });
+});
+
+describe("a connection that does not call", () => {
+  const cases: [string, Buffer[], Buffer?][] = [
+    ["says nothing", []],
+    ["says half of the preface", [PREFACE.subarray(0, 10)]],
+    ["dribbles SETTINGS", [PREFACE, SETTINGS_FRAME], SETTINGS_FRAME],
+    ["never ends its headers", [PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, 0, 1, UNKNOWN_METHOD)]],
+    [
+      "dribbles headers",
+      [PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, END_STREAM, 1, UNKNOWN_METHOD)],
+      http2Frame(CONTINUATION, 0, 1),
+    ],
+    ["speaks HTTP/1.1", [Buffer.from("GET / HTTP/1.1\r\n\r\n")]],
+  ];
+
+  it.each(cases)("is cut off if it %s", async (_name, chunks, drop) => {
+    const server = await startWith({ FIRST_REQUEST_TIMEOUT: "20ms" });
+    const { socket, closed } = await openRawConnection(server.port, ...chunks);
+    if (drop) dribbling = setInterval(() => socket.write(drop), 2);
+    await closed;
+    expect(server.server.openConnections).toBe(0);
+  });
+
+  it("is cut off at once if it sends very much instead", async () => {
+    const server = await startWith({ FIRST_REQUEST_TIMEOUT: "1s" });
+    const ping = http2Frame(WINDOW_UPDATE, 0, 0, Buffer.of(0, 0, 0, 1));
+    const flood = Buffer.concat(Array<Buffer>(100_000).fill(ping));
+    await (await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, flood)).closed;
+    expect(cutOff(server)).toEqual([{ bytes_without_call: 1 }]);
+  });
+
+  it("stays once it has called, even what does not exist", async () => {
+    const server = await startWith({ FIRST_REQUEST_TIMEOUT: "4ms" });
+    const called = await openRawConnection(server.port, ...ONE_CALL);
+    await called.received(HEADERS);
+    // Both are looked at in the same moments.
+    await (await openRawConnection(server.port)).closed;
+    expect(called.socket.closed).toBe(false);
+    expect(server.server.openConnections).toBe(1);
+  });
+});
+
+describe("a connection without calls", () => {
+  it("is told to go, and closed", async () => {
+    const server = await startWith({ CONNECTION_IDLE_TIMEOUT: "20ms" });
+    const session = await openSession(server.port);
+    const goaway = once(session, "goaway");
+    await once(callOver(session, "Nothing").end(), "close");
+    const [code, , words] = await goaway;
+    expect([code, String(words)]).toEqual([constants.NGHTTP2_NO_ERROR, "max_idle"]);
+    await once(session, "close");
+    expect(cutOff(server)).toEqual([]);
+  });
+
+  it("is destroyed if its peer does not go", async () => {
+    const server = await startWith({ CONNECTION_IDLE_TIMEOUT: "20ms" });
+    const { socket, received } = await openRawConnection(server.port, ...ONE_CALL);
+    socket.allowHalfOpen = true;
+    await received(GOAWAY);
+    while (server.server.openConnections > 0) await new Promise(setImmediate);
+  });
+
+  it("stays while a call is open", async () => {
+    const server = await startWith(
+      { CONNECTION_IDLE_TIMEOUT: "4ms" },
+      {
+        async *produce() {
+          await new Promise(() => {});
+          yield {};
+        },
+      },
+    );
+    const session = await openSession(server.port);
+    const stream = callOver(session, "Produce");
+    const idle = await openSession(server.port);
+    callOver(idle, "Nothing").end();
+    await once(idle, "close");
+    expect([session.closed, stream.closed]).toEqual([false, false]);
+  });
+});
+
+describe("an old connection", () => {
+  it("is told to go, and its calls finish", async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const server = await startWith(
+      { MAX_CONNECTION_AGE: "20ms", KEEPALIVE_TIME: "2ms" },
+      {
+        async public() {
+          await released;
+          return { text: "finished" };
+        },
+      },
+    );
+    const session = await openSession(server.port);
+    const stream = callOver(session, "Public");
+    stream.end(Buffer.alloc(5));
+    let trailers: unknown;
+    stream.on("trailers", (received) => {
+      trailers = received["grpc-status"];
+    });
+    const [code, , words] = await once(session, "goaway");
+    expect([code, String(words)]).toEqual([constants.NGHTTP2_NO_ERROR, "max_age"]);
+    release();
+    await once(session, "close");
+    expect(trailers).toBe("0");
+  });
+
+  it("ends its live streams with UNAVAILABLE", async () => {
+    const server = await startWith(
+      { MAX_CONNECTION_AGE: "20ms" },
+      {
+        async *produce() {
+          yield { text: "1" };
+          await new Promise(() => {});
+        },
+      },
+    );
+    const answers = probeClient(server).produce({})[Symbol.asyncIterator]();
+    expect((await answers.next()).value).toMatchObject({ text: "1" });
+    expect(await failureOf(answers.next())).toMatchObject({ code: "Unavailable", reason: "STREAM_AGED" });
+  });
+});
+
+describe("a peer that does not answer", () => {
+  const KEEPALIVE = { KEEPALIVE_TIME: "8ms", KEEPALIVE_TIMEOUT: "20ms" };
+
+  it("is cut off, and its calls end", async () => {
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const server = await startWith(KEEPALIVE, {
+      async *produce(_request, { signal }) {
+        signal.addEventListener("abort", () => end());
+        yield { text: "1" };
+        await ended;
+      },
+    });
+    const headers = callHeaders("/probe.v1.ProbeService/Produce");
+    const call = [http2Frame(HEADERS, END_HEADERS, 1, headers), http2Frame(0, END_STREAM, 1, Buffer.alloc(5))];
+    const { closed } = await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, ...call);
+    await closed;
+    await ended;
+    expect(cutOff(server)).toEqual([{ keepalive_timeout: 1 }]);
+  });
+
+  it("is cut off if it sends headers for ever instead", async () => {
+    const server = await startWith(KEEPALIVE);
+    const { socket, closed } = await openRawConnection(
+      server.port,
+      ...ONE_CALL,
+      http2Frame(HEADERS, 0, 3, UNKNOWN_METHOD),
+    );
+    dribbling = setInterval(() => socket.write(http2Frame(CONTINUATION, 0, 3)), 5);
+    await closed;
+  });
+
+  it("stays if it answers", async () => {
+    const server = await startWith(KEEPALIVE);
+    const session = await openSession(server.port);
+    await once(callOver(session, "Nothing").end(), "close");
+    // One that does not answer is cut off meanwhile.
+    await (await openRawConnection(server.port, ...ONE_CALL)).closed;
+    expect(session.closed).toBe(false);
+  });
+});
+
+describe("frames that only ask for answers", () => {
+  const LIMIT = { MAX_CONTROL_FRAMES: "10" };
+
+  it.each([
+    ["PING", http2Frame(PING, 0, 0, Buffer.alloc(8))],
+    ["SETTINGS", SETTINGS_FRAME],
+  ])("end the connection if they are many: %s", async (_name, frame) => {
+    const server = await startWith(LIMIT);
+    const connection = await openRawConnection(server.port, ...ONE_CALL);
+    await connection.received(HEADERS);
+    connection.socket.write(Buffer.concat(Array<Buffer>(13).fill(frame)));
+    await connection.closed;
+    expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
+    const [goaway = Buffer.alloc(8)] = connection.payloads(GOAWAY);
+    expect(goaway.readUInt32BE(4)).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(goaway.subarray(8).toString()).toBe("too_many_pings");
+  });
+
+  it("are free while calls move", async () => {
+    const server = await startWith(LIMIT, {
+      async *converse(requests) {
+        for await (const { text } of requests) yield { text };
+      },
+    });
+    const session = await openSession(server.port);
+    const stream = callOver(session, "Converse");
+    for (let count = 0; count < 30; count++) {
+      stream.write(Buffer.concat([Buffer.of(0, 0, 0, 0, 62, 10, 60), Buffer.alloc(60, "x")]));
+      await once(stream, "data");
+      await new Promise<void>((resolve) => void session.ping(() => resolve()));
+    }
+    expect(session.closed).toBe(false);
+  });
+});
+
+describe("a stop", () => {
+  it("leaves no connection open, whatever it waits for", async () => {
+    const server = await startWith({});
+    const connections = [
+      await openRawConnection(server.port),
+      await openRawConnection(server.port, PREFACE.subarray(0, 10)),
+      await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, 0, 1, UNKNOWN_METHOD)),
+      await openRawConnection(server.port, ...ONE_CALL),
+    ];
+    await server.server.stop();
+    expect(server.server.openConnections).toBe(0);
+    await Promise.all(connections.map(({ closed }) => closed));
+  });
+});
