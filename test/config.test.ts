@@ -62,7 +62,7 @@ describe("parseConfig", () => {
         keepaliveTimeoutMs: 20_000,
         maxControlFrames: 100,
       },
-      maxDecompressionBytes: 134_217_728,
+      maxDecompressionBytes: 67_108_864,
       logLevel: "info",
       logFormat: undefined,
       shutdownDelayMs: 0,
