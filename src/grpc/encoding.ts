@@ -3,6 +3,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { compileDecoder } from "./compiled-decoder.ts";
 import { compileEncoder } from "./compiled-encoder.ts";
 import { RequestTooLargeError } from "./errors.ts";
+import { exceedsStructure } from "./structure.ts";
 
 /** Turns a response message into the bytes that grpc-js puts on the wire. The bytes are not to be changed. */
 export type Encode = (message: Message) => Buffer;
@@ -26,6 +27,9 @@ export type Decoded = Message | RequestTooLargeError;
 /** What a request says in fields that nobody here knows is of no use, but could fill the memory. */
 const DECODING = { readUnknownFields: false };
 
+/** What large requests may hold besides their texts and bytes. The largest that the contract allows holds 3 KB. */
+const MAX_STRUCTURE_BYTES = 65_536;
+
 /**
  * Makes the decoder of one message type, for messages of at most `maxBytes`.
  *
@@ -37,6 +41,7 @@ export function createDecoder(schema: DescMessage, maxBytes: number): (bytes: Bu
   const tooLarge = new RequestTooLargeError(maxBytes);
   return (bytes) => {
     if (bytes.length > maxBytes) return tooLarge;
+    if (bytes.length > MAX_STRUCTURE_BYTES && exceedsStructure(schema, bytes, MAX_STRUCTURE_BYTES)) return tooLarge;
     return compiled?.(bytes) ?? fromBinary(schema, bytes, DECODING);
   };
 }

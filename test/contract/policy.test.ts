@@ -1,4 +1,11 @@
-import { create, createFileRegistry, type DescService, type MessageInitShape, setExtension } from "@bufbuild/protobuf";
+import {
+  create,
+  createFileRegistry,
+  type DescService,
+  type MessageInitShape,
+  setExtension,
+  toBinary,
+} from "@bufbuild/protobuf";
 import {
   type FieldDescriptorProtoSchema,
   FileDescriptorProtoSchema,
@@ -9,7 +16,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { readPolicies } from "../../src/contract/policy.ts";
 import { Access, file_policy_v1_policy, MethodPolicySchema, method_policy } from "../../src/gen/policy/v1/policy_pb.ts";
-import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { UpdateUserRequestSchema, UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { ProbeService, SelfRequestSchema } from "../gen/probe/v1/probe_pb.ts";
 import { UserService as PrimaryUserService } from "../gen/user/v1/user_pb.ts";
 
@@ -97,6 +104,24 @@ describe("readPolicies", () => {
       [method.chat, { access: Access.AUTHENTICATED, ...live }],
       [method.collaborativeEdit, { access: Access.AUTHENTICATED, ...live }],
     ]);
+  });
+
+  it("leaves room for a user with all that a user may have", () => {
+    const keys = Array.from({ length: 50 }, (_, index) => String(index).padStart(64, "k"));
+    const user = {
+      email: "e".repeat(320),
+      name: "n".repeat(512),
+      username: "u".repeat(64),
+      tags: keys,
+      metadata: Object.fromEntries(keys.map((key) => [key, "v".repeat(512)])),
+      contact: { case: "slackId", value: "s".repeat(64) },
+      profile: { bio: "b".repeat(16_384), avatarUrl: "a".repeat(2048) },
+    } as const;
+    const { updateUser } = UserService.method;
+    const request = create(UpdateUserRequestSchema, { user, updateMask: { paths: keys } });
+    const bytes = toBinary(UpdateUserRequestSchema, request);
+    expect(bytes.length).toBeGreaterThan(50_000);
+    expect(bytes.length).toBeLessThan(readPolicies([UserService]).get(updateUser)?.maxRequestBytes ?? 0);
   });
 
   it("reads whom a request of user.v1 acts on", () => {

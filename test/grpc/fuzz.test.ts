@@ -31,6 +31,7 @@ describe("damaged requests", () => {
     for (let index = 0; index < MUTATED; index++) {
       const { method, messages, decode } = random.pick(samples as [(typeof samples)[0]]);
       const bytes = mutate(random.pick(messages as [Uint8Array]), random);
+      if (bytes.length > 65_536) continue;
       const expected = attempt(() => fromBinary(method.input, bytes, { readUnknownFields: false }));
       expect(
         attempt(() => decode(bytes)),
