@@ -28,6 +28,8 @@ export interface Config {
   readonly spooling: SpoolConfig;
   readonly load: LoadConfig;
   readonly connections: ConnectionLimits;
+  /** What compressed requests may take while they are decompressed. */
+  readonly maxDecompressionBytes: number;
   readonly logLevel: Values["LOG_LEVEL"] & string;
   /** Undefined: pretty on a terminal, json otherwise. */
   readonly logFormat: Values["LOG_FORMAT"];
@@ -214,6 +216,7 @@ function complete(values: Values, faults: Faults): Config {
       maxLiveStreams: values.MAX_LIVE_STREAMS ?? 0,
     },
     connections: toConnectionLimits(values),
+    maxDecompressionBytes: values.MAX_DECOMPRESSION_BYTES ?? 0,
     logLevel: values.LOG_LEVEL ?? "info",
     logFormat: values.LOG_FORMAT,
     shutdownDelayMs: values.SHUTDOWN_DELAY ?? 0,

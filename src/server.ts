@@ -5,7 +5,7 @@ import { type Application, userApplication } from "./application.ts";
 import { createAuthentication } from "./authentication.ts";
 import type { Config } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
-import { type CallPolicy, readPolicies } from "./contract/policy.ts";
+import { type CallPolicy, DEFAULT_MAX_REQUEST_BYTES, readPolicies } from "./contract/policy.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -23,18 +23,22 @@ import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
 import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
+import { correctTimeouts } from "./grpc/timeout-header.ts";
 import { serveTls } from "./grpc/tls.ts";
 import { createAdmission } from "./interceptors/admission.ts";
 import { createAuth } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
+import { createDecompression } from "./interceptors/decompression.ts";
 import { createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { createAddressLimit } from "./interceptors/rate-limits.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
+
+const REFLECTION: readonly DescService[] = [ServerReflection, ServerReflectionAlpha];
 
 /** Messages that are sent many times: encoded once. */
 const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
@@ -70,7 +74,8 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
-  const policies = policyTable(readPolicies(descriptors));
+  const table = policyTable(readPolicies(descriptors));
+  const policies = (path: string): CallPolicy => table.get(path) ?? CLOSED;
   const { authentication } = config;
   const auth = createAuth(
     createAuthentication(config, application, logger),
@@ -78,21 +83,31 @@ export async function startServer(
     authentication && ((userId, onSuspended) => application.watchSuspension(userId, onSuspended)),
   );
   joinRepeatedAuthorization();
+  correctTimeouts();
   const openCalls = new OpenCalls();
   const { connections } = config;
   const live = new LiveStreams(connections.maxAgeMs);
   const server = new Server({
-    interceptors: interceptorsOf(config, auth, logger, descriptors, policies, openCalls) as ServerInterceptor[],
+    interceptors: interceptorsOf(
+      config,
+      auth,
+      logger,
+      [...descriptors, ...REFLECTION],
+      policies,
+      openCalls,
+    ) as ServerInterceptor[],
     "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
+    "grpc.max_receive_message_length": Math.max(...[...table.values()].map(({ maxRequestBytes }) => maxRequestBytes)),
     "grpc.enable_channelz": 0,
   });
 
   const options: MountOptions = {
     storedTypes: STORED_TYPES,
     isLive: (method) => isLive(policies(pathOf(method))),
+    maxRequestBytes: (method) => policies(pathOf(method)).maxRequestBytes,
     live,
   };
-  const everything = [...descriptors, Health, ServerReflection, ServerReflectionAlpha];
+  const everything = [...descriptors, Health, ...REFLECTION];
   const reflection = createReflection(everything, [file_google_rpc_error_details]);
   for (const each of services) each.mountOn(server, options);
   mount(server, ServerReflection, reflection, options);
@@ -157,7 +172,7 @@ export async function startServer(
 
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
 function interceptorsOf(
-  { load }: Config,
+  { load, maxDecompressionBytes }: Config,
   auth: Interceptor,
   logger: Logger,
   services: readonly DescService[],
@@ -181,6 +196,8 @@ function interceptorsOf(
     admission.interceptor,
     // Before anything looks at a message of somebody unknown. The caller limit is a part of it.
     auth,
+    // Behind auth, so that nobody unknown has a turn. Messages are not read before theirs.
+    createDecompression(maxDecompressionBytes),
     // Handlers see valid messages only.
     createValidation(new Map(methods.map((method) => [pathOf(method), method]))),
     // Inside validation, so that it counts the messages that the handler gets.
@@ -201,9 +218,19 @@ function longestOf(policies: readonly CallPolicy[]): number {
 }
 
 /** What methods without a policy get, should one ever be served: nobody is let in. */
-const CLOSED: CallPolicy = { access: Access.UNSPECIFIED, defaultDeadlineMs: 1000, longestDeadlineMs: 1000 };
+const CLOSED: CallPolicy = {
+  access: Access.UNSPECIFIED,
+  defaultDeadlineMs: 1000,
+  longestDeadlineMs: 1000,
+  maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
+};
 
-const ANSWERING: CallPolicy = { access: Access.PUBLIC, defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
+const ANSWERING: CallPolicy = {
+  access: Access.PUBLIC,
+  defaultDeadlineMs: 5000,
+  longestDeadlineMs: 60_000,
+  maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
+};
 const LIVING: CallPolicy = {
   ...ANSWERING,
   defaultDeadlineMs: Number.POSITIVE_INFINITY,
@@ -222,7 +249,6 @@ const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod
 /** An overloaded server that is killed because it does not answer its probes leaves the others with more to do. */
 const PROBES: ReadonlySet<string> = new Set([pathOf(Health.method.check), pathOf(Health.method.list)]);
 
-function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): (path: string) => CallPolicy {
-  const table = new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
-  return (path) => table.get(path) ?? CLOSED;
+function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): ReadonlyMap<string, CallPolicy> {
+  return new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
 }

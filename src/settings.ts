@@ -224,6 +224,12 @@ export const SETTINGS = {
     ...wholeNumber(0, 1_000_000),
     fallback: "100",
   },
+  // Four calls at a time: as many as Node has threads for it.
+  MAX_DECOMPRESSION_BYTES: {
+    about: "How much memory compressed requests may take while they are decompressed, in bytes; others wait",
+    ...wholeNumber(16_777_216, 9_999_999_999),
+    fallback: "67108864",
+  },
   LOG_LEVEL: {
     about: "Least severity that is logged",
     ...oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"),

@@ -9,7 +9,7 @@ import {
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Access, AccessSchema, type MethodPolicy, method_policy } from "../gen/policy/v1/policy_pb.ts";
 
-/** Who may call a method and how long a call may take; read from the contract. */
+/** Who may call a method, how long a call may take and how much may be asked; read from the contract. */
 export interface CallPolicy {
   readonly access: Access;
   /** For ACCESS_SELF_OR_ADMIN: reads from a request the id of the user whom it acts on. */
@@ -18,7 +18,12 @@ export interface CallPolicy {
   readonly defaultDeadlineMs: number;
   /** Longest time that a call may take, in milliseconds; Infinity for none. */
   readonly longestDeadlineMs: number;
+  /** Size of the largest request message, in bytes. */
+  readonly maxRequestBytes: number;
 }
+
+/** What max_request_bytes is where it is not stated. */
+export const DEFAULT_MAX_REQUEST_BYTES = 65_536;
 
 /**
  * Reads the policy that each method of the services states.
@@ -45,7 +50,10 @@ function readPolicy(method: DescMethod): CallPolicy {
   if (method.methodKind === "unary" && longestDeadlineMs === Number.POSITIVE_INFINITY)
     fail("only streams may lack a deadline");
 
-  const policy = { access: stated.access, defaultDeadlineMs, longestDeadlineMs };
+  if (stated.maxRequestBytes < 0) fail("max_request_bytes is negative");
+  const maxRequestBytes = stated.maxRequestBytes || DEFAULT_MAX_REQUEST_BYTES;
+
+  const policy = { access: stated.access, defaultDeadlineMs, longestDeadlineMs, maxRequestBytes };
   if (stated.access !== Access.SELF_OR_ADMIN) return policy;
   const path =
     fieldPath(method, stated.selfField) ??

@@ -2,6 +2,8 @@ import { type DescField, type DescMessage, fromBinary, type Message, toBinary } 
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { compileDecoder } from "./compiled-decoder.ts";
 import { compileEncoder } from "./compiled-encoder.ts";
+import { RequestTooLargeError } from "./errors.ts";
+import { exceedsStructure } from "./structure.ts";
 
 /** Turns a response message into the bytes that grpc-js puts on the wire. The bytes are not to be changed. */
 export type Encode = (message: Message) => Buffer;
@@ -19,14 +21,29 @@ export function createEncoder(schema: DescMessage, stored: ReadonlySet<DescMessa
   return wrapsOne ? wrapping(field, encode) : encode;
 }
 
+/** A request message, or why it was not decoded, for somebody who can refuse it. */
+export type Decoded = Message | RequestTooLargeError;
+
+/** What a request says in fields that nobody here knows is of no use, but could fill the memory. */
+const DECODING = { readUnknownFields: false };
+
+/** What large requests may hold besides their texts and bytes. The largest that the contract allows holds 3 KB. */
+const MAX_STRUCTURE_BYTES = 65_536;
+
 /**
- * Makes the decoder of one message type.
+ * Makes the decoder of one message type, for messages of at most `maxBytes`.
  *
- * The decoder throws an Error for bytes that are no such message.
+ * The decoder throws an Error for bytes that are no such message. A message that is too large it returns as an error
+ * instead, because grpc-js answers INTERNAL to all that a decoder throws.
  */
-export function createDecoder(schema: DescMessage): (bytes: Buffer) => Message {
+export function createDecoder(schema: DescMessage, maxBytes: number): (bytes: Buffer) => Decoded {
   const compiled = compileDecoder(schema);
-  return (bytes) => compiled?.(bytes) ?? fromBinary(schema, bytes);
+  const tooLarge = new RequestTooLargeError(maxBytes);
+  return (bytes) => {
+    if (bytes.length > maxBytes) return tooLarge;
+    if (bytes.length > MAX_STRUCTURE_BYTES && exceedsStructure(schema, bytes, MAX_STRUCTURE_BYTES)) return tooLarge;
+    return compiled?.(bytes) ?? fromBinary(schema, bytes, DECODING);
+  };
 }
 
 function createPlainEncoder(schema: DescMessage): Encode {

@@ -77,6 +77,44 @@ export class IncompleteStreamError extends Error {
   }
 }
 
+/** A request message is larger than those of its method may be. */
+export class RequestTooLargeError extends Error {
+  override readonly name = "RequestTooLargeError";
+  readonly limitBytes: number;
+
+  constructor(limitBytes: number) {
+    super("the request message is too large");
+    this.limitBytes = limitBytes;
+  }
+}
+
+/** The messages of a call are compressed in a way that the server does not know. */
+export class UnknownEncodingError extends Error {
+  override readonly name = "UnknownEncodingError";
+
+  constructor() {
+    super("messages are compressed in an unknown way (grpc-encoding)");
+  }
+}
+
+/** A compressed message took so long to arrive that others, who wait for their turn to be decompressed, go first. */
+export class DecompressionBusyError extends Error {
+  override readonly name = "DecompressionBusyError";
+
+  constructor() {
+    super("a compressed message took too long to arrive while others waited");
+  }
+}
+
+/** A request message says of itself what the call does not: that it is compressed, or something that has no meaning. */
+export class MessageFlagError extends Error {
+  override readonly name = "MessageFlagError";
+
+  constructor() {
+    super("a message has a flag that its call does not allow");
+  }
+}
+
 /** The caller proved no identity. Says never why, so that guessing teaches nothing. */
 export class UnauthenticatedError extends Error {
   override readonly name = "UnauthenticatedError";

@@ -16,6 +16,8 @@ export interface MountOptions {
   readonly storedTypes: ReadonlySet<DescMessage>;
   /** Says whether streams of a method live until someone ends them. */
   isLive(method: DescMethod): boolean;
+  /** The size of the largest request message of a method, in bytes. */
+  maxRequestBytes(method: DescMethod): number;
   /** Where those streams are kept. */
   readonly live: LiveStreams;
 }
@@ -37,7 +39,7 @@ export function mount<S extends DescService>(
       encode: (response) => encode(create(method.output, response)),
       live: options.isLive(method) ? options.live : undefined,
     };
-    definition[name] = toMethodDefinition(method);
+    definition[name] = toMethodDefinition(method, options.maxRequestBytes(method));
     handlers[name] = toHandler(spec, serving);
   }
   server.addService(definition, handlers);
@@ -63,12 +65,13 @@ function toHandler(
  * The grpc-js definition of a method, as its server needs it: requests are decoded on arrival, whereas responses reach
  * grpc-js as bytes, so that what follows knows how long they are.
  */
-function toMethodDefinition(method: DescMethod): MethodDefinition<Message, Buffer> {
+function toMethodDefinition(method: DescMethod, maxRequestBytes: number): MethodDefinition<Message, Buffer> {
   return {
     path: pathOf(method),
     requestStream: method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming",
     responseStream: method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming",
-    requestDeserialize: createDecoder(method.input),
+    // An error in the place of a message never reaches the handler: validation refuses it.
+    requestDeserialize: createDecoder(method.input, maxRequestBytes) as (bytes: Buffer) => Message,
     responseSerialize: (bytes) => bytes,
     // The client's half, which no server calls.
     requestSerialize: unused,

@@ -37,15 +37,19 @@ import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 import {
   CallCancelledError,
   DeadlineExceededError,
+  DecompressionBusyError,
   IncompleteStreamError,
+  MessageFlagError,
   OverloadedError,
   ProofExpiredError,
   RateLimitedError,
+  RequestTooLargeError,
   ServerStoppingError,
   StreamAgedError,
   TokenKeysUnavailableError,
   TooManyStreamsError,
   UnauthenticatedError,
+  UnknownEncodingError,
 } from "./errors.ts";
 
 /** How a call ends, as grpc-js takes it from interceptors. */
@@ -60,13 +64,23 @@ interface Answer {
   /** Facts for programs (ErrorInfo.metadata). */
   readonly facts?: Record<string, string>;
   readonly details?: readonly Any[];
+  /** Trailing metadata beside the details. */
+  readonly trailers?: Readonly<Record<string, string>>;
   /** What lies behind it: for the log, and for nobody else. */
   readonly cause?: unknown;
 }
 
 const ERROR_DOMAIN = "user.v1";
-/** Trailing metadata has to fit into the 8 KiB of headers that many clients receive. */
+/**
+ * Trailing metadata has to fit into the 8 KiB of headers that many clients receive, and is longer there than here: the message
+ * by its percent-encoding, the details, which hold the message again, by base64.
+ */
+const MAX_MESSAGE_LENGTH = 1536;
+const MAX_DETAILS_BYTES = 4096;
 const MAX_VIOLATIONS = 16;
+const MAX_VIOLATIONS_BYTES = 2048;
+/** Of a text in the details, in units of UTF-16. */
+const MAX_TEXT_LENGTH = 256;
 const USER_TYPE = "user.v1.User";
 /** After which a store that could not be reached, or a server with too much to do, is worth another try. */
 const RETRY_DELAY = durationFromMs(1000);
@@ -87,7 +101,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     code: status.NOT_FOUND,
     reason: "USER_NOT_FOUND",
     message,
-    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: id, description: message })],
+    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: toText(id), description: message })],
   })),
   when(TakenError, ({ field, part, message }) => ({
     code: status.ALREADY_EXISTS,
@@ -100,7 +114,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     code: status.ABORTED,
     reason: "ETAG_MISMATCH",
     message,
-    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: id, description: message })],
+    details: [detail(ResourceInfoSchema, { resourceType: USER_TYPE, resourceName: toText(id), description: message })],
   })),
   when(TooManyUsersError, ({ limit, message }) => ({
     code: status.RESOURCE_EXHAUSTED,
@@ -137,6 +151,25 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
   })),
   when(IncompleteStreamError, ({ message }) => ({ code: status.DATA_LOSS, reason: "STREAM_INCOMPLETE", message })),
+  when(RequestTooLargeError, ({ limitBytes, message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "REQUEST_TOO_LARGE",
+    message: `${message}: at most ${limitBytes} bytes are allowed`,
+    facts: { limit_bytes: String(limitBytes) },
+  })),
+  when(UnknownEncodingError, ({ message }) => ({
+    code: status.UNIMPLEMENTED,
+    reason: "ENCODING_UNKNOWN",
+    message,
+    trailers: { "grpc-accept-encoding": "identity,deflate,gzip" },
+  })),
+  when(DecompressionBusyError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "DECOMPRESSION_BUSY",
+    message,
+    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+  })),
+  when(MessageFlagError, ({ message }) => ({ code: status.INTERNAL, reason: "MESSAGE_FLAG_INVALID", message })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
   when(ProofExpiredError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_EXPIRED", message })),
   when(TokenKeysUnavailableError, ({ retryAfterMs, message }) => ({
@@ -224,14 +257,28 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
 ];
 
 function invalidRequest(violations: readonly Violation[]): Answer {
-  const told = violations.slice(0, MAX_VIOLATIONS).map((violation) => ({ ...violation }));
+  const told = tellable(violations);
   const more = violations.length > told.length ? `; and ${violations.length - told.length} more` : "";
+  const text = told.map(({ field, description }) => `${field} ${description}`).join("; ");
   return {
     code: status.INVALID_ARGUMENT,
     reason: "INVALID_REQUEST",
-    message: `invalid request: ${told.map(({ field, description }) => `${field} ${description}`).join("; ")}${more}`,
+    message: `invalid request: ${text}${more}`,
     details: [detail(BadRequestSchema, { fieldViolations: told })],
   };
+}
+
+/** The first violations, as many as there is room for: at least one. */
+function tellable(violations: readonly Violation[]): Violation[] {
+  const told: Violation[] = [];
+  let bytes = 0;
+  for (const violation of violations.slice(0, MAX_VIOLATIONS)) {
+    const texts = mapTexts(violation);
+    bytes += Buffer.byteLength(Object.values(texts).join());
+    if (told.length > 0 && bytes > MAX_VIOLATIONS_BYTES) break;
+    told.push(texts);
+  }
+  return told;
 }
 
 /** The path to a field of a part of the input, or of the input itself. */
@@ -266,14 +313,47 @@ export function withErrorInfo(given: CallStatus): CallStatus {
   return named;
 }
 
-function toStatusObject({ code, reason, message, facts = {}, details = [], cause }: Answer): StatusObject {
-  const text = message.toWellFormed();
-  const info = detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: facts });
-  const rich = create(StatusSchema, { code, message: text, details: [info, ...details] });
+function toStatusObject({
+  code,
+  reason,
+  message,
+  facts = {},
+  details = [],
+  trailers = {},
+  cause,
+}: Answer): StatusObject {
+  const text = toMessage(message);
+  const info = detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: mapTexts(facts) });
   const metadata = new Metadata();
-  metadata.set(STATUS_DETAILS, Buffer.from(toBinary(StatusSchema, rich)));
+  metadata.set(STATUS_DETAILS, encodeDetails(code, text, [info, ...details]));
+  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value);
   if (cause !== undefined) causes.set(metadata, cause);
   return { code, details: text, metadata };
+}
+
+/** The details as they travel; without all but the first where they are too many. */
+function encodeDetails(code: status, message: string, details: Any[]): Buffer {
+  const bytes = toBinary(StatusSchema, create(StatusSchema, { code, message, details }));
+  if (bytes.length <= MAX_DETAILS_BYTES || details.length === 1) return Buffer.from(bytes);
+  return encodeDetails(code, message, details.slice(0, -1));
+}
+
+/** The text as a message of a status, which travels percent-encoded (gRPC over HTTP2, Status-Message). */
+function toMessage(text: string): string {
+  let told = toText(text, MAX_MESSAGE_LENGTH);
+  while (encodeURI(told).length > MAX_MESSAGE_LENGTH) told = toText(told, Math.floor(told.length * 0.75));
+  return told;
+}
+
+/** The text as a detail can hold it: well-formed, without what would end it in some languages, and cut where it is too long. */
+function toText(text: string, maxLength = MAX_TEXT_LENGTH): string {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+  return cut.toWellFormed().replaceAll("\0", "\ufffd");
+}
+
+function mapTexts<T extends object>(texts: T): T {
+  const told = Object.entries(texts).map(([name, text]) => [name, typeof text === "string" ? toText(text) : text]);
+  return Object.fromEntries(told) as T;
 }
 
 function detail<S extends DescMessage>(schema: S, value: MessageInitShape<S>): Any {

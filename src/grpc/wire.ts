@@ -2,6 +2,7 @@
  * What has to be known of a call and grpc-js has no public way to ask: the only file that reads private fields of grpc-js
  * (it changes none). Should they move, the functions say that there is nothing to know, and tests fail.
  */
+import { Readable } from "node:stream";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 
 /** The part of a node:http2 session that is needed here. */
@@ -69,4 +70,39 @@ export function endsInsideMessage(wire: ServerInterceptingCallInterface): boolea
 
 function read(from: unknown, name: string): unknown {
   return typeof from === "object" && from !== null ? Reflect.get(from, name) : undefined;
+}
+
+/**
+ * The flag of the message that has begun last (gRPC over HTTP2, Compressed-Flag), which is that of the message which has just
+ * arrived unless more of them came at once. grpc-js takes every flag but 1 for 0, and 1 for 0 where the call names no encoding.
+ */
+export function messageFlag(wire: ServerInterceptingCallInterface): number {
+  const flag = read(read(wire, "decoder"), "readCompressFlag");
+  return Buffer.isBuffer(flag) ? (flag[0] ?? 0) : 0;
+}
+
+/** The encoding that the call states for its compressed messages; `identity` if it states none. */
+export function requestEncoding(wire: ServerInterceptingCallInterface): string {
+  const encoding = read(wire, "incomingEncoding");
+  return typeof encoding === "string" ? encoding : "identity";
+}
+
+/** How many messages have arrived that nobody has taken, decompressed or about to be. */
+export function queuedMessages(wire: ServerInterceptingCallInterface): number {
+  const queue = read(wire, "readQueue");
+  return Array.isArray(queue) ? queue.filter((entry) => read(entry, "type") !== "HALF_CLOSE").length : 0;
+}
+
+/**
+ * Calls `arrived` when bytes of the request are there to be read, or its end, before grpc-js reads them; possibly more than once. Returns
+ * what stops it, after which grpc-js reads.
+ */
+export function onInput(wire: ServerInterceptingCallInterface, arrived: () => void): () => void {
+  const stream = read(wire, "stream");
+  if (!(stream instanceof Readable) || stream.readableEnded) {
+    queueMicrotask(arrived);
+    return () => {};
+  }
+  stream.on("readable", arrived).on("end", arrived);
+  return () => stream.off("readable", arrived).off("end", arrived);
 }

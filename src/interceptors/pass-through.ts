@@ -28,11 +28,11 @@ export class PassThrough implements ServerInterceptingCallInterface, Listener {
   protected inner!: Listener;
 
   /** The call at the wire itself, which grpc-js made. */
-  protected readonly wire: ServerInterceptingCallInterface;
+  readonly wire: ServerInterceptingCallInterface;
 
   constructor(outer: ServerInterceptingCallInterface) {
     this.outer = outer;
-    this.wire = outer instanceof PassThrough ? outer.wire : outer;
+    this.wire = wireOf(outer);
   }
 
   start(inner: Listener): void {
@@ -106,4 +106,9 @@ export class PassThrough implements ServerInterceptingCallInterface, Listener {
     this.outer.sendStatus(status);
     this.inner.onCancel();
   }
+}
+
+/** The call at the wire itself, around which interceptors stand already. */
+export function wireOf(call: ServerInterceptingCallInterface): ServerInterceptingCallInterface {
+  return call instanceof PassThrough ? call.wire : call;
 }

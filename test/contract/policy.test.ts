@@ -1,4 +1,11 @@
-import { create, createFileRegistry, type DescService, type MessageInitShape, setExtension } from "@bufbuild/protobuf";
+import {
+  create,
+  createFileRegistry,
+  type DescService,
+  type MessageInitShape,
+  setExtension,
+  toBinary,
+} from "@bufbuild/protobuf";
 import {
   type FieldDescriptorProtoSchema,
   FileDescriptorProtoSchema,
@@ -9,7 +16,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { readPolicies } from "../../src/contract/policy.ts";
 import { Access, file_policy_v1_policy, MethodPolicySchema, method_policy } from "../../src/gen/policy/v1/policy_pb.ts";
-import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { UpdateUserRequestSchema, UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { ProbeService, SelfRequestSchema } from "../gen/probe/v1/probe_pb.ts";
 import { UserService as PrimaryUserService } from "../gen/user/v1/user_pb.ts";
 
@@ -70,13 +77,14 @@ function readSelf(selfField: string) {
 
 describe("readPolicies", () => {
   it("reads the policy of every method of user.v1", () => {
-    const unary = { defaultDeadlineMs: 5000, longestDeadlineMs: 60_000 };
-    const long = { defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000 };
-    const live = { defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER };
+    const maxRequestBytes = 65_536;
+    const unary = { defaultDeadlineMs: 5000, longestDeadlineMs: 60_000, maxRequestBytes };
+    const long = { defaultDeadlineMs: 60_000, longestDeadlineMs: 600_000, maxRequestBytes };
+    const live = { defaultDeadlineMs: NEVER, longestDeadlineMs: NEVER, maxRequestBytes };
     const { method } = UserService;
     expect([...readPolicies([UserService])]).toEqual([
       [method.getUser, { access: Access.AUTHENTICATED, ...unary }],
-      [method.batchGetUsers, { access: Access.AUTHENTICATED, ...unary }],
+      [method.batchGetUsers, { access: Access.AUTHENTICATED, ...unary, maxRequestBytes: 131_072 }],
       [method.listUsers, { access: Access.ADMIN_OR_SERVICE, ...long }],
       [method.listUsersPage, { access: Access.ADMIN_OR_SERVICE, ...unary, defaultDeadlineMs: 10_000 }],
       [method.createUser, { access: Access.ADMIN_OR_SERVICE, ...unary }],
@@ -86,11 +94,34 @@ describe("readPolicies", () => {
       [method.watchUsers, { access: Access.ADMIN_OR_SERVICE, ...live }],
       [
         method.uploadUserData,
-        { access: Access.ADMIN_OR_SERVICE, defaultDeadlineMs: 600_000, longestDeadlineMs: 3_600_000 },
+        {
+          access: Access.ADMIN_OR_SERVICE,
+          defaultDeadlineMs: 600_000,
+          longestDeadlineMs: 3_600_000,
+          maxRequestBytes: 1_114_112,
+        },
       ],
       [method.chat, { access: Access.AUTHENTICATED, ...live }],
       [method.collaborativeEdit, { access: Access.AUTHENTICATED, ...live }],
     ]);
+  });
+
+  it("leaves room for a user with all that a user may have", () => {
+    const keys = Array.from({ length: 50 }, (_, index) => String(index).padStart(64, "k"));
+    const user = {
+      email: "e".repeat(320),
+      name: "n".repeat(512),
+      username: "u".repeat(64),
+      tags: keys,
+      metadata: Object.fromEntries(keys.map((key) => [key, "v".repeat(512)])),
+      contact: { case: "slackId", value: "s".repeat(64) },
+      profile: { bio: "b".repeat(16_384), avatarUrl: "a".repeat(2048) },
+    } as const;
+    const { updateUser } = UserService.method;
+    const request = create(UpdateUserRequestSchema, { user, updateMask: { paths: keys } });
+    const bytes = toBinary(UpdateUserRequestSchema, request);
+    expect(bytes.length).toBeGreaterThan(50_000);
+    expect(bytes.length).toBeLessThan(readPolicies([UserService]).get(updateUser)?.maxRequestBytes ?? 0);
   });
 
   it("reads whom a request of user.v1 acts on", () => {
@@ -119,7 +150,12 @@ describe("readPolicies", () => {
       access: Access.PUBLIC,
       defaultDeadlineMs: 1500,
       longestDeadlineMs: 2000,
+      maxRequestBytes: 65_536,
     });
+  });
+
+  it("reads the size of the largest request", () => {
+    expect(read({ access: Access.PUBLIC, ...DEADLINES, maxRequestBytes: 1 })).toMatchObject({ maxRequestBytes: 1 });
   });
 
   it("lets a stream lack both deadlines, or the default one only if it lacks the longest", () => {
@@ -171,6 +207,7 @@ describe("readPolicies", () => {
       { access: Access.PUBLIC, defaultDeadline: { seconds: -5n }, longestDeadline: { seconds: 60n } },
       "a deadline is negative",
     ],
+    ["a negative size", { access: Access.PUBLIC, ...DEADLINES, maxRequestBytes: -1 }, "max_request_bytes is negative"],
     [
       "negative deadlines",
       { access: Access.PUBLIC, defaultDeadline: { seconds: -5n }, longestDeadline: { seconds: -1n } },

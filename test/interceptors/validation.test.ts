@@ -1,6 +1,9 @@
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { ProbeRequestSchema } from "../gen/probe/v1/probe_pb.ts";
 import { failureOf } from "../support/errors.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
+import { frame, openRequest } from "../support/raw-http2.ts";
 import { collect, streamOf } from "../support/server.ts";
 
 describe("validation", () => {
@@ -60,3 +63,68 @@ describe("validation", () => {
     expect(await calledOff).toMatchObject({ name: "CallCancelledError" });
   });
 });
+
+describe("a request message", () => {
+  const field = (bytes: number) => Buffer.concat([Buffer.of(0x0a), varint(bytes), Buffer.alloc(bytes, "x")]);
+  const exhausted = { "grpc-status": "8", "grpc-status-details-bin": expect.any(String) };
+
+  it("fails with RESOURCE_EXHAUSTED if it is larger than its method allows, in unary calls and in streams", async () => {
+    const server = await startProbe();
+    for (const method of ["Public", "Produce", "Collect", "Converse"]) {
+      const request = openRequest(server.port, `/probe.v1.ProbeService/${method}`);
+      request.stream.end(frame(field(65_536)));
+      expect((await request.response).trailers, method).toMatchObject(exhausted);
+    }
+    expect(await server.logs.waitForCalls(4)).toMatchObject(Array(4).fill({ code: "RESOURCE_EXHAUSTED" }));
+  });
+
+  it("may be as large as that", async () => {
+    const server = await startProbe();
+    const request = openRequest(server.port, "/probe.v1.ProbeService/Public");
+    request.stream.end(frame(field(65_536 - 4)));
+    expect((await request.response).trailers).toMatchObject({ "grpc-status": "3" });
+  });
+
+  it("fails with RESOURCE_EXHAUSTED at its length, if that is of no message of the service", async () => {
+    const server = await startProbe();
+    for (const flag of [0, 1]) {
+      const request = openRequest(server.port, "/probe.v1.ProbeService/Public", { "grpc-encoding": "gzip" });
+      request.stream.write(Buffer.of(flag, 0xff, 0xff, 0xff, 0xff));
+      expect((await request.response).trailers).toMatchObject(exhausted);
+    }
+  });
+
+  it("may hold fields that nobody knows: they are left out", async () => {
+    let seen: object | undefined;
+    const server = await startProbe({
+      public: async (request) => {
+        seen = request;
+        return {};
+      },
+    });
+    const request = openRequest(server.port, "/probe.v1.ProbeService/Public");
+    request.stream.end(frame(Buffer.concat([field(1), Buffer.of(0x78, 1, 0x7a, 1, 0x61)])));
+    expect((await request.response).trailers).toMatchObject({ "grpc-status": "0" });
+    expect(seen).toEqual(create(ProbeRequestSchema, { text: "x" }));
+  });
+
+  it("fails with INTERNAL if it cannot be decoded, which is logged and told with details", async () => {
+    const server = await startProbe();
+    const groups = Buffer.alloc(10_000, 0x7b);
+    const bad = [Buffer.of(0xff, 0xff), Buffer.of(0x0a, 1, 0xff), Buffer.of(0x0a, 5, 0x61), Buffer.of(0x07), groups];
+    for (const bytes of bad) {
+      const request = openRequest(server.port, "/probe.v1.ProbeService/Public");
+      request.stream.end(frame(bytes));
+      expect((await request.response).trailers).toMatchObject({
+        "grpc-status": "13",
+        "grpc-message": "Error%20deserializing%20request",
+        "grpc-status-details-bin": expect.any(String),
+      });
+    }
+    expect(await server.logs.waitForCalls(bad.length)).toMatchObject(bad.map(() => ({ code: "INTERNAL" })));
+  });
+});
+
+function varint(value: number): Buffer {
+  return value < 0x80 ? Buffer.of(value) : Buffer.concat([Buffer.of((value & 0x7f) | 0x80), varint(value >>> 7)]);
+}

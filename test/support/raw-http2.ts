@@ -50,9 +50,10 @@ async function receive(stream: ClientHttp2Stream): Promise<RawResponse> {
   return { headers, trailers: trailers ?? headers, body: Buffer.concat(chunks) };
 }
 
-/** Frames a message as gRPC does: a flag, a length, the bytes. */
-export function frame(message: Uint8Array): Buffer {
+/** Frames a message as gRPC does: a flag, which says whether it is compressed, a length, the bytes. */
+export function frame(message: Uint8Array, flag = 0): Buffer {
   const head = Buffer.alloc(5);
+  head.writeUInt8(flag);
   head.writeUInt32BE(message.length, 1);
   return Buffer.concat([head, message]);
 }

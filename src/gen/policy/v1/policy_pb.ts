@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file policy/v1/policy.proto.
  */
 export const file_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("ChZwb2xpY3kvdjEvcG9saWN5LnByb3RvEglwb2xpY3kudjEirwEKDE1ldGhvZFBvbGljeRIhCgZhY2Nlc3MYASABKA4yES5wb2xpY3kudjEuQWNjZXNzEhIKCnNlbGZfZmllbGQYAiABKAkSMwoQZGVmYXVsdF9kZWFkbGluZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzChBsb25nZXN0X2RlYWRsaW5lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKoQBCgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASEQoNQUNDRVNTX1BVQkxJQxABEhgKFEFDQ0VTU19BVVRIRU5USUNBVEVEEAISGAoUQUNDRVNTX1NFTEZfT1JfQURNSU4QAxIbChdBQ0NFU1NfQURNSU5fT1JfU0VSVklDRRAEOl4KDW1ldGhvZF9wb2xpY3kSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxiDhwMgASgLMhcucG9saWN5LnYxLk1ldGhvZFBvbGljeVIMbWV0aG9kUG9saWN5QjFaL2V4YW1wbGUuY29tL3VzZXItc2VydmljZS9nZW4vcG9saWN5L3YxO3BvbGljeXYxYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("ChZwb2xpY3kvdjEvcG9saWN5LnByb3RvEglwb2xpY3kudjEiygEKDE1ldGhvZFBvbGljeRIhCgZhY2Nlc3MYASABKA4yES5wb2xpY3kudjEuQWNjZXNzEhIKCnNlbGZfZmllbGQYAiABKAkSMwoQZGVmYXVsdF9kZWFkbGluZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzChBsb25nZXN0X2RlYWRsaW5lGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhkKEW1heF9yZXF1ZXN0X2J5dGVzGAUgASgFKoQBCgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASEQoNQUNDRVNTX1BVQkxJQxABEhgKFEFDQ0VTU19BVVRIRU5USUNBVEVEEAISGAoUQUNDRVNTX1NFTEZfT1JfQURNSU4QAxIbChdBQ0NFU1NfQURNSU5fT1JfU0VSVklDRRAEOl4KDW1ldGhvZF9wb2xpY3kSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxiDhwMgASgLMhcucG9saWN5LnYxLk1ldGhvZFBvbGljeVIMbWV0aG9kUG9saWN5QjFaL2V4YW1wbGUuY29tL3VzZXItc2VydmljZS9nZW4vcG9saWN5L3YxO3BvbGljeXYxYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * MethodPolicy is the policy of one method.
@@ -54,6 +54,14 @@ export type MethodPolicy = Message<"policy.v1.MethodPolicy"> & {
    * @generated from field: google.protobuf.Duration longest_deadline = 4;
    */
   longestDeadline?: Duration | undefined;
+
+  /**
+   * Holds the size of the largest request message, in bytes; a larger one fails with RESOURCE_EXHAUSTED and is not decoded.
+   * At most 1114112. Zero means 65536, which holds a user with all that a user may have.
+   *
+   * @generated from field: int32 max_request_bytes = 5;
+   */
+  maxRequestBytes: number;
 };
 
 /**
