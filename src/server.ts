@@ -101,7 +101,7 @@ export async function startServer(
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const guard = new ConnectionGuard(connections, {
     longestCallMs: longestOf(everything.flatMap(({ methods }) => methods).map((method) => policies(pathOf(method)))),
-    report: (counts) => logger.warn({ counts: Object.fromEntries(counts) }, "connections cut off"),
+    report: (counts) => logger.warn({ counts }, "connections cut off"),
   });
   const listener = await listen(config.host, config.port, {
     accept(socket) {

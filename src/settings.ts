@@ -110,7 +110,7 @@ export const SETTINGS = {
     ...wholeNumber(1, 9_999_999_999),
     fallback: "268435456",
   },
-  // Each costs some 25 KiB while nothing happens on it: with 4000, 100 MiB.
+  // Each costs some 30 KiB while nothing happens on it: with 4000, 120 MiB. More is a matter of more replicas.
   MAX_CONNECTIONS: {
     about: "How many connections are kept; 0 for no limit",
     ...wholeNumber(0, 1_000_000),

@@ -1,4 +1,5 @@
 import { StreamAgedError } from "./errors.ts";
+import { jittered } from "./jittered.ts";
 
 /** A stream that would not end by itself. */
 export interface LiveStream {
@@ -8,8 +9,6 @@ export interface LiveStream {
 
 /** How often the ages of all streams are looked at, in milliseconds, or ten times in an age. */
 const LOOK_MS = 1000;
-/** How far the age of one stream is from that of another, so that those that came together do not leave together. */
-const JITTER = 0.1;
 
 /** The streams without a deadline, which someone must end before the server can stop, or a connection. */
 export class LiveStreams {
@@ -30,8 +29,7 @@ export class LiveStreams {
       stream.stop(this.#stopReason);
       return;
     }
-    const jitter = 1 + JITTER * (2 * Math.random() - 1);
-    this.#open.set(stream, Math.round(performance.now() + this.#maxAgeMs * jitter));
+    this.#open.set(stream, Math.round(performance.now() + jittered(this.#maxAgeMs)));
     if (this.#maxAgeMs > 0) {
       this.#timer ??= setInterval(() => this.#endAged(), Math.min(LOOK_MS, this.#maxAgeMs / 10)).unref();
     }
