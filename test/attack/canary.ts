@@ -66,6 +66,8 @@ export function percentile({ latenciesMs }: Lap, share: number): number {
 export interface Canary {
   /** What became of the calls since the last lap, of which there are `calls` at least. */
   lap(calls: number): Promise<Lap>;
+  /** Stops its process where it is (SIGSTOP): its connection stays, and nobody answers there. */
+  freeze(): void;
   stop(): void;
 }
 
@@ -81,6 +83,7 @@ export function startCanary({ port, token, userId, ca }: CanaryTask): Canary {
       const [lap] = await Promise.race([once(child, "message"), died()]);
       return lap as Lap;
     },
+    freeze: () => void child.kill("SIGSTOP"),
     stop,
   };
 

@@ -60,8 +60,13 @@ export function summarize(connections: readonly FrameConnection[]): string {
   const counts = new Map<string, number>();
   for (const { ending } of connections) counts.set(ending, (counts.get(ending) ?? 0) + 1);
   const endings = [...counts].map(([ending, count]) => `${count} x ${ending}`).join("; ");
+  const resets = new Map<string, number>();
+  for (const connection of connections)
+    for (const [code, count] of connection.resets) resets.set(code, (resets.get(code) ?? 0) + count);
+  const reset = [...resets].map(([code, count]) => `; ${count} x RST_STREAM ${code}`).join("");
   const closed = connections.flatMap(({ closedAfterMs }) => closedAfterMs ?? []);
-  return closed.length === 0 ? endings : `${endings}, after ${Math.round(Math.max(...closed))} ms at the latest`;
+  const after = closed.length === 0 ? "" : `, after ${Math.round(Math.max(...closed))} ms at the latest`;
+  return `${endings}${after}${reset}`;
 }
 
 async function attackUntil(until: number, port: number, plan: Flood): Promise<Aftermath> {

@@ -74,7 +74,8 @@ export async function startTarget(
     JWT_SECRET,
     LOG_FORMAT: "json",
     SHUTDOWN_TIMEOUT: "2s",
-    NODE_OPTIONS: `--import=${INSPECTOR}`,
+    // What the inspector uses is experimental; what the service uses, the tests of the process see.
+    NODE_OPTIONS: `--import=${INSPECTOR} --disable-warning=ExperimentalWarning`,
     ...environment,
   };
   const service = startProcess(variables, [], undefined, atEnd);
