@@ -45,6 +45,7 @@ export class ConnectionGuard {
   readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
   readonly #sweepMs: number;
   readonly #timer: NodeJS.Timeout;
+  #retiring = false;
   #onGone: (() => void) | undefined;
 
   constructor(limits: ConnectionLimits, { longestCallMs, report }: GuardOptions) {
@@ -93,6 +94,15 @@ export class ConnectionGuard {
     this.#cutConnections.add("accept_failed");
   }
 
+  /** Tells all peers to make their next calls elsewhere: those that never called when they do. Open calls go on. */
+  retire(): void {
+    this.#retiring = true;
+    const now = performance.now();
+    for (const connection of this.#connections.values()) {
+      if (connection.retiredAt === undefined) connection.retire("stopping", now);
+    }
+  }
+
   /** Resolves when no connection is open. */
   async gone(): Promise<void> {
     if (this.size === 0) return;
@@ -133,10 +143,9 @@ export class ConnectionGuard {
     if (connection === undefined) return;
     connection.openCalls--;
     connection.used = true;
-    // Clients cancel with CANCEL. What ends in another way did not begin in good faith, if there is much of it.
-    if (rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL) {
-      this.#onControlFrame(connection);
-    }
+    // Clients cancel with CANCEL. What breaks in another way does not in good faith, if there is much of it.
+    const isFaulty = rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
+    if (isFaulty && !session?.destroyed) this.#onControlFrame(connection);
   };
 
   /** Finds the connection of a session whose first call begins. */
@@ -150,6 +159,7 @@ export class ConnectionGuard {
       if (!connection.takeMoved()) this.#onControlFrame(connection);
     });
     session.on("remoteSettings", () => this.#onControlFrame(connection));
+    if (this.#retiring) connection.retire("stopping", performance.now());
     return connection;
   }
 

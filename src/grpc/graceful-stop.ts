@@ -10,6 +10,8 @@ export interface StoppableParts {
   readonly listener: Listener;
   readonly server: Server;
   readonly connections: {
+    /** Tells every peer to go away (GOAWAY). */
+    retire(): void;
     /** Resolves when no connection is open. */
     gone(): Promise<void>;
   };
@@ -48,12 +50,14 @@ export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs
   await setTimeout(delayMs);
 
   listener.close();
-  // Its callback says nothing: grpc-js does not wait for connections that it did not accept itself.
-  server.tryShutdown(() => {});
+  connections.retire();
   live.stop(new ServerStoppingError());
   await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);
 
   calls.end(new ServerStoppingError());
+  // Not before: without PINGs, nobody could tell a cut stream from a complete one. The callback says nothing, since grpc-js
+  // does not wait for connections that it did not accept itself.
+  server.tryShutdown(() => {});
   await Promise.race([connections.gone(), setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
   server.forceShutdown();
 }

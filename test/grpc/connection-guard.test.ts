@@ -7,6 +7,7 @@ import { probeClient, startProbe } from "../support/probe.ts";
 import {
   CONTINUATION,
   callHeaders,
+  DATA,
   END_HEADERS,
   END_STREAM,
   GOAWAY,
@@ -15,6 +16,7 @@ import {
   openRawConnection,
   PING,
   PREFACE,
+  RST_STREAM,
   SETTINGS,
   WINDOW_UPDATE,
 } from "../support/raw-frames.ts";
@@ -128,10 +130,12 @@ describe("a connection that does not call", () => {
   });
 
   it("is cut off at once if it sends very much instead", async () => {
-    const server = await startWith({ FIRST_REQUEST_TIMEOUT: "1s" });
-    const ping = http2Frame(WINDOW_UPDATE, 0, 0, Buffer.of(0, 0, 0, 1));
-    const flood = Buffer.concat(Array<Buffer>(100_000).fill(ping));
-    await (await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, flood)).closed;
+    const server = await startWith({ FIRST_REQUEST_TIMEOUT: "5s", KEEPALIVE_TIMEOUT: "100ms" });
+    const { socket, closed } = await openRawConnection(server.port, PREFACE, SETTINGS_FRAME);
+    const flood = Buffer.concat(Array<Buffer>(50_000).fill(http2Frame(WINDOW_UPDATE, 0, 0, Buffer.of(0, 0, 0, 1))));
+    const pour = (error?: Error | null): void => void (error || socket.write(flood, pour));
+    pour();
+    await closed;
     expect(cutOff(server)).toEqual([{ bytes_without_call: 1 }]);
   });
 
@@ -240,7 +244,7 @@ describe("a peer that does not answer", () => {
       },
     });
     const headers = callHeaders("/probe.v1.ProbeService/Produce");
-    const call = [http2Frame(HEADERS, END_HEADERS, 1, headers), http2Frame(0, END_STREAM, 1, Buffer.alloc(5))];
+    const call = [http2Frame(HEADERS, END_HEADERS, 1, headers), http2Frame(DATA, END_STREAM, 1, Buffer.alloc(5))];
     const { closed } = await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, ...call);
     await closed;
     await ended;
@@ -268,17 +272,24 @@ describe("a peer that does not answer", () => {
   });
 });
 
-describe("frames that only ask for answers", () => {
+describe("frames that move no call", () => {
   const LIMIT = { MAX_CONTROL_FRAMES: "10" };
 
-  it.each([
-    ["PING", http2Frame(PING, 0, 0, Buffer.alloc(8))],
-    ["SETTINGS", SETTINGS_FRAME],
-  ])("end the connection if they are many: %s", async (_name, frame) => {
+  const brokenCall = (id: number): Buffer =>
+    Buffer.concat([
+      http2Frame(HEADERS, END_HEADERS, id, callHeaders("/probe.v1.ProbeService/Collect")),
+      http2Frame(RST_STREAM, 0, id, Buffer.of(0, 0, 0, constants.NGHTTP2_INTERNAL_ERROR)),
+    ]);
+
+  it.each<[string, (id: number) => Buffer]>([
+    ["PING", () => http2Frame(PING, 0, 0, Buffer.alloc(8))],
+    ["SETTINGS", () => SETTINGS_FRAME],
+    ["RST_STREAM for no reason of a client", brokenCall],
+  ])("end the connection if they are many: %s", async (_name, frameOf) => {
     const server = await startWith(LIMIT);
     const connection = await openRawConnection(server.port, ...ONE_CALL);
     await connection.received(HEADERS);
-    connection.socket.write(Buffer.concat(Array<Buffer>(13).fill(frame)));
+    connection.socket.write(Buffer.concat(Array.from({ length: 13 }, (_, index) => frameOf(3 + 2 * index))));
     await connection.closed;
     expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
     const [goaway = Buffer.alloc(8)] = connection.payloads(GOAWAY);
@@ -286,7 +297,19 @@ describe("frames that only ask for answers", () => {
     expect(goaway.subarray(8).toString()).toBe("too_many_pings");
   });
 
-  it("are free while calls move", async () => {
+  it("do not end the connection of a client that cancels", async () => {
+    const server = await startWith(LIMIT);
+    const session = await openSession(server.port);
+    for (let count = 0; count < 30; count++) {
+      const stream = callOver(session, "Collect");
+      stream.close(constants.NGHTTP2_CANCEL);
+      await once(stream, "close");
+    }
+    await server.logs.waitForCalls(30);
+    expect(session.closed).toBe(false);
+  });
+
+  it("are free while calls move: PING", async () => {
     const server = await startWith(LIMIT, {
       async *converse(requests) {
         for await (const { text } of requests) yield { text };

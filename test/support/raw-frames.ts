@@ -6,7 +6,9 @@ import { onTestFinished } from "vitest";
 /** What an HTTP/2 client says first (RFC 9113, section 3.4). */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
+export const DATA = 0;
 export const HEADERS = 1;
+export const RST_STREAM = 3;
 export const SETTINGS = 4;
 export const PING = 6;
 export const GOAWAY = 7;
