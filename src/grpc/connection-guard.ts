@@ -1,10 +1,11 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { addressGroup } from "./address-group.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
+import { emptyHeaderList, headerListSize } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
 
 /** What a guard needs besides its limits. */
@@ -45,6 +46,8 @@ export class ConnectionGuard {
   readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
   readonly #sweepMs: number;
   readonly #timer: NodeJS.Timeout;
+  #sweptAt = performance.now();
+  #wasHeldUp = false;
   #retiring = false;
   #onGone: (() => void) | undefined;
 
@@ -129,23 +132,32 @@ export class ConnectionGuard {
   }
 
   readonly #onStreamCreated = (message: unknown): void => {
-    const { session } = (message as { stream: ServerHttp2Stream }).stream;
+    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+    const { session } = stream;
     if (session === undefined) return;
     const connection = this.#bySession.has(session) ? this.#bySession.get(session) : this.#adopt(session);
     if (connection === undefined) return;
     connection.openCalls++;
     connection.used = true;
+    connection.instantCancels.begin(stream.id ?? 0, connection.socket.bytesRead);
+    const { maxHeaderListSize } = this.#limits;
+    if (maxHeaderListSize > 0 && headerListSize(headers) > maxHeaderListSize) {
+      emptyHeaderList(headers);
+      this.#onControlFrame(connection);
+    }
   };
 
   readonly #onStreamClosed = (message: unknown): void => {
-    const { session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
-    const connection = session && this.#bySession.get(session);
+    const { id = 0, session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
+    if (session === undefined) return;
+    const connection = this.#bySession.get(session);
     if (connection === undefined) return;
     connection.openCalls--;
     connection.used = true;
+    if (rstCode === constants.NGHTTP2_CANCEL) this.#onCancel(connection, session, id);
     // Clients cancel with CANCEL. What breaks in another way does not in good faith, if there is much of it.
     const isFaulty = rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
-    if (isFaulty && !session?.destroyed) this.#onControlFrame(connection);
+    if (isFaulty && !session.destroyed) this.#onControlFrame(connection);
   };
 
   /** Finds the connection of a session whose first call begins. */
@@ -161,6 +173,16 @@ export class ConnectionGuard {
     session.on("remoteSettings", () => this.#onControlFrame(connection));
     if (this.#retiring) connection.retire("stopping", performance.now());
     return connection;
+  }
+
+  #onCancel(connection: Connection, session: Http2Session, streamId: number): void {
+    const { maxInstantCancels } = this.#limits;
+    const count = connection.instantCancels.cancel(streamId, connection.socket.bytesRead);
+    if (maxInstantCancels === 0 || count <= maxInstantCancels || session.destroyed) return;
+    connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_cancels");
+    this.#cut(connection, "too_many_instant_cancels");
+    // Of what has been read already, nothing more becomes a call.
+    session.destroy();
   }
 
   #onControlFrame(connection: Connection): void {
@@ -181,6 +203,9 @@ export class ConnectionGuard {
 
   #sweep(): void {
     const now = performance.now();
+    // Whoever was held up itself must not blame those whose answers it has not read yet.
+    this.#wasHeldUp = now - this.#sweptAt > 2 * this.#sweepMs;
+    this.#sweptAt = now;
     for (const connection of this.#connections.values()) this.#look(connection, now);
     this.#cutConnections.flush(now);
   }
@@ -240,7 +265,7 @@ export class ConnectionGuard {
     const { keepaliveTimeMs, keepaliveTimeoutMs } = this.#limits;
     const passed = now - connection.pingedAt;
     if (!connection.answered) {
-      if (isReached(keepaliveTimeoutMs, passed)) this.#cut(connection, "keepalive_timeout");
+      if (isReached(keepaliveTimeoutMs, passed) && !this.#wasHeldUp) this.#cut(connection, "keepalive_timeout");
     } else if (isReached(keepaliveTimeMs, passed)) {
       connection.pingedAt = now;
       connection.answered = false;

@@ -17,7 +17,7 @@ import {
   windowUpdate,
 } from "./frames.ts";
 import { report } from "./report.ts";
-import { sharedTarget, type Target } from "./target.ts";
+import { type Target, warmTarget } from "./target.ts";
 
 const CONNECTIONS = 20;
 const SECONDS = sized(0.3, 10);
@@ -39,49 +39,63 @@ const openHeaders = () => headers(1, literalBlock(callFields(CHAT)), 0);
 /** A call whose request never ends. */
 const openCall = ({ token }: Target) => headers(1, literalBlock(callFields(CHAT, token)));
 
-const CUT_OFF: readonly FrameFlood[] = [
+/** What the server answers. Who does not read the answers wants them to pile up. */
+const ANSWERED: readonly FrameFlood[] = [
+  { name: "empty SETTINGS", round: () => settings() },
+  { name: "SETTINGS that change", round: (index) => settings([SETTING.HEADER_TABLE_SIZE, index % 4096]) },
+  { name: "PING", round: () => ping() },
+];
+
+const UNANSWERED: readonly FrameFlood[] = [
   {
     name: "CONTINUATION with a header each",
     first: openHeaders,
     round: (index) => continuation(1, literalBlock([[`x-${index}`, "y".repeat(500)]])),
   },
   { name: "empty CONTINUATION", first: openHeaders, round: () => continuation(1, NOTHING) },
-  { name: "empty SETTINGS", round: () => settings() },
-  { name: "SETTINGS that change", round: (index) => settings([SETTING.HEADER_TABLE_SIZE, index % 4096]) },
   { name: "acknowledgements of no SETTINGS", round: () => settingsAck() },
-  { name: "PING", round: () => ping() },
   { name: "empty DATA", first: openCall, round: () => data(1, NOTHING) },
   { name: "PRIORITY", round: (index) => priority(2 * (index % 1_000_000) + 1, 0) },
   { name: "frames of an unknown type", round: () => frameOf(UNKNOWN_TYPE, 0, 0, Buffer.alloc(10)) },
 ];
 
-/** These need not be cut off at once: they cost little. */
-const BOUNDED: readonly FrameFlood[] = [
-  { name: "WINDOW_UPDATE", round: () => windowUpdate(0, 1) },
-  // Each five bytes are an empty message, which is answered; a client that does not read gets no more of them.
-  { name: "DATA of one byte", first: openCall, round: () => data(1, Buffer.alloc(1)) },
-];
+/** Each five bytes are an empty message, which is answered; who does not read gets no more of them than the window holds. */
+const MESSAGES: FrameFlood = {
+  name: "DATA of one byte",
+  first: openCall,
+  round: () => data(1, Buffer.alloc(1)),
+};
 
 describe("floods of frames", () => {
-  const target = sharedTarget();
+  const target = warmTarget();
 
-  describe.each([
-    ["of those who read the answers", true],
-    ["of those who do not", false],
-  ])("%s", (who, reads) => {
-    it.each(CUT_OFF)("are cut off: $name", async (frames) => {
-      const connections = await attack(frames, who, reads, PATIENCE_MS);
-      expect(connections.filter(({ isOpen }) => isOpen)).toHaveLength(0);
-    });
-
-    it.each(BOUNDED)("cost no more than they may: $name", async (frames) => {
-      await attack(frames, who, reads, 0);
-    });
+  it.each([...ANSWERED, ...UNANSWERED])("are cut off: $name", async (frames) => {
+    await expectCut(frames, true);
   });
+
+  it.each(ANSWERED)("are cut off: $name, answers not read", async (frames) => {
+    await expectCut(frames, false);
+  });
+
+  it("cost no more than they may: WINDOW_UPDATE", async () => {
+    await attack({ name: "WINDOW_UPDATE", round: () => windowUpdate(0, 1) }, true, 0);
+  });
+
+  it("cost no more than they may: DATA of one byte", async () => {
+    await attack(MESSAGES, true, 0);
+  });
+
+  it("cost no more than they may: DATA of one byte, answers not read", async () => {
+    await attack(MESSAGES, false, 0);
+  });
+
+  async function expectCut(frames: FrameFlood, reads: boolean): Promise<void> {
+    const connections = await attack(frames, reads, PATIENCE_MS);
+    expect(connections.filter(({ isOpen }) => isOpen)).toHaveLength(0);
+  }
 
   async function attack(
     { name, first, round }: FrameFlood,
-    who: string,
     reads: boolean,
     patienceMs: number,
   ): Promise<readonly FrameConnection[]> {
@@ -98,7 +112,7 @@ describe("floods of frames", () => {
     });
     const { connections, rounds } = aftermath;
     report(
-      `flood ${who}: ${name}`,
+      `${name}${reads ? "" : ", answers not read"}`,
       `${connections.length} connections, ${rounds} frames`,
       summarize(connections),
       damage,

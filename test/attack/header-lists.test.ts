@@ -3,7 +3,7 @@ import { expectGrowthBelow, measureDamage, sized } from "./damage.ts";
 import { type Aftermath, flood, summarize } from "./flood.ts";
 import { callFields, continuation, FLAG, headers, indexedLiteral, literalBlock, NEWEST_ENTRY } from "./frames.ts";
 import { report } from "./report.ts";
-import { sharedTarget } from "./target.ts";
+import { warmTarget } from "./target.ts";
 
 const CONNECTIONS = 20;
 const SECONDS = sized(0.3, 10);
@@ -13,7 +13,7 @@ const MAX_FRAME_BYTES = 16_384;
 const LARGEST_ENTRY = "y".repeat(4000);
 
 describe("lists of headers", () => {
-  const target = sharedTarget();
+  const target = warmTarget();
 
   it.each<[name: string, block: () => Buffer, first?: () => Buffer]>([
     ["one of 100 KB", () => call(["x", "y".repeat(100_000)])],

@@ -17,7 +17,7 @@ import {
   windowUpdate,
 } from "./frames.ts";
 import { report } from "./report.ts";
-import { sharedTarget } from "./target.ts";
+import { warmTarget } from "./target.ts";
 
 const CONNECTIONS = 20;
 const SECONDS = sized(0.5, 10);
@@ -27,7 +27,7 @@ const ANY_TIME: readonly ErrorCode[] = ["INTERNAL_ERROR", "ENHANCE_YOUR_CALM", "
 const GET_USER = "/user.v1.UserService/GetUser";
 
 describe("streams that are opened to be reset", () => {
-  const target = sharedTarget();
+  const target = warmTarget();
 
   /** CVE-2023-44487: the client resets each stream at once. */
   it.each([

@@ -53,7 +53,7 @@ describe("peers that stall", () => {
   });
 
   it("are found by keepalive: processes that are stopped", async () => {
-    const asking = await startTarget({ KEEPALIVE_TIME: "1s", KEEPALIVE_TIMEOUT: "2s" });
+    const asking = await startTarget({ KEEPALIVE_TIME: "1s", KEEPALIVE_TIMEOUT: "1s" });
     const before = await possessionsOf(asking);
     const peers = Array.from({ length: STOPPED }, () => startCanary(asking));
     await Promise.all(peers.map((peer) => peer.lap(10)));
