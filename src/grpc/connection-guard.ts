@@ -56,7 +56,8 @@ export class ConnectionGuard {
     this.#longestCallMs = longestCallMs;
     this.#cutConnections = new CutConnections(report);
     this.#sweepMs = sweepMs(limits);
-    this.#timer = setInterval(() => this.#sweep(), this.#sweepMs).unref();
+    // After what has arrived has been read: if this process is late itself, its peers are not to blame.
+    this.#timer = setInterval(() => setImmediate(() => this.#sweep()), this.#sweepMs).unref();
     subscribe(STREAM_CREATED, this.#onStreamCreated);
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
@@ -186,6 +187,8 @@ export class ConnectionGuard {
   }
 
   #onControlFrame(connection: Connection): void {
+    // Many more may arrive in the turn that ends it.
+    if (connection.closedAt !== undefined) return;
     const { maxControlFrames } = this.#limits;
     if (maxControlFrames === 0 || connection.countControlFrame() <= maxControlFrames) return;
     // The words on which clients ask less often (gRFC A8).
@@ -219,9 +222,9 @@ export class ConnectionGuard {
     const arrived = connection.takeBytesRead();
     connection.used = false;
     if (used) connection.usedAt = now;
-    else if (connection.openCalls === 0 && arrived > STRAY_BYTES) this.#cut(connection, "bytes_without_call");
 
-    if (session !== undefined) this.#lookAtSession(connection, session, now);
+    if (!used && connection.openCalls === 0 && arrived > STRAY_BYTES) this.#cut(connection, "bytes_without_call");
+    else if (session !== undefined) this.#lookAtSession(connection, session, now);
     else if (isReached(this.#limits.firstRequestTimeoutMs, now - connection.openedAt)) {
       this.#cut(connection, "no_first_request");
     }

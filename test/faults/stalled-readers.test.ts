@@ -31,7 +31,7 @@ import { FULL } from "../support/full.ts";
 import { startTestServer } from "../support/server.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { endOf, frame, rawCall } from "./raw-call.ts";
-import { disconnect, growthOf, type StallingClient, stalled, startClients } from "./stalling-clients.ts";
+import { disconnect, growthOf, PATIENCE, type StallingClient, stalled, startClients } from "./stalling-clients.ts";
 
 const CLIENTS = FULL ? 200 : 20;
 const USERS = FULL ? 200_000 : 2000;
@@ -67,7 +67,7 @@ describe("clients that stop reading", () => {
         }
       },
     });
-    const server = await startTestServer({ services: [watched] });
+    const server = await startTestServer({ environment: PATIENCE, services: [watched] });
     const clients = await startClients(server.port, CLIENTS);
 
     await Promise.all(clients.map((client) => stallListing(client, {})));
@@ -85,7 +85,10 @@ describe("clients that stop reading", () => {
 
   it("make a stream of all users wait, and get the rest of it when they read on", async () => {
     const repository = await repositoryOf(ALL_USERS);
-    const server = await startTestServer({ services: [served(UserService, serviceOf(repository))] });
+    const server = await startTestServer({
+      environment: PATIENCE,
+      services: [served(UserService, serviceOf(repository))],
+    });
     const [reader = expect.fail("there is no client"), ...others] = await startClients(server.port, CLIENTS);
 
     const stalledStream = list(reader, { streamAll: true });
@@ -105,7 +108,7 @@ describe("clients that stop reading", () => {
   });
 
   it("make Chat stop listening to them, and leave nothing behind", async () => {
-    const server = await startTestServer();
+    const server = await startTestServer({ environment: PATIENCE });
     const clients = await startClients(server.port, CLIENTS);
 
     const sent = await Promise.all(clients.map(stallChat));
@@ -118,7 +121,7 @@ describe("clients that stop reading", () => {
   });
 
   it.runIf(FULL)("cost the server little memory", async () => {
-    const server = await startServerProcess();
+    const server = await startServerProcess(PATIENCE);
     await createUsers(server.port, USERS);
     // What is served for the first time is encoded, and kept; that is not what is measured here.
     const pageTokens = await readAllPages(server.port);
@@ -148,7 +151,7 @@ describe("clients that stop reading", () => {
   });
 
   it.runIf(FULL)("cost the server little memory in a stream of all users, which leaves nothing behind", async () => {
-    const server = await startServerProcess();
+    const server = await startServerProcess(PATIENCE);
     await createUsers(server.port, ALL_USERS, "a short name");
     // What the server needs the first time is not what is measured here.
     await readEverybody(server.port);

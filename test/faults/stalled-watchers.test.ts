@@ -11,7 +11,15 @@ import { streamOf } from "../support/server.ts";
 import { type ServerProcess, startServerProcess } from "../support/server-process.ts";
 import { watchHealth } from "./database/health-watch.ts";
 import { frame, rawCall } from "./raw-call.ts";
-import { disconnect, growthOf, type StallingClient, startClients, WINDOW, waitAWhile } from "./stalling-clients.ts";
+import {
+  disconnect,
+  growthOf,
+  PATIENCE,
+  type StallingClient,
+  startClients,
+  WINDOW,
+  waitAWhile,
+} from "./stalling-clients.ts";
 
 const WATCHERS = FULL ? 1000 : 100;
 /** How many of them there are the first time, when the server gets what it needs at all. */
@@ -41,7 +49,7 @@ describe.each([
     "cost the server little memory, and leave nothing behind, $how",
     { timeout: TIMEOUT_MS },
     async ({ snapshot }) => {
-      const server = await startServerProcess({ AUTH: "none", ...(await environment()) }, SMALL_HEAP);
+      const server = await startServerProcess({ AUTH: "none", ...PATIENCE, ...(await environment()) }, SMALL_HEAP);
       await watchHealth(server, "").until("SERVING");
       const users = new ChangingUsers(server.port);
       await users.create();

@@ -8,6 +8,9 @@ import type { ServerProcess } from "../support/server-process.ts";
 export const WINDOW = 65_535;
 const MIB = 2 ** 20;
 
+/** What a server needs that is to answer as many PINGs as these clients send to know how far it is. */
+export const PATIENCE = { MAX_CONTROL_FRAMES: "0" };
+
 /** By how many MiB the memory of a server grows by what clients do. They are disconnected afterwards. */
 export async function growthOf(
   server: ServerProcess,
