@@ -46,8 +46,6 @@ export class ConnectionGuard {
   readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
   readonly #sweepMs: number;
   readonly #timer: NodeJS.Timeout;
-  #sweptAt = performance.now();
-  #wasHeldUp = false;
   #retiring = false;
   #onGone: (() => void) | undefined;
 
@@ -206,9 +204,6 @@ export class ConnectionGuard {
 
   #sweep(): void {
     const now = performance.now();
-    // Whoever was held up itself must not blame those whose answers it has not read yet.
-    this.#wasHeldUp = now - this.#sweptAt > 2 * this.#sweepMs;
-    this.#sweptAt = now;
     for (const connection of this.#connections.values()) this.#look(connection, now);
     this.#cutConnections.flush(now);
   }
@@ -268,7 +263,7 @@ export class ConnectionGuard {
     const { keepaliveTimeMs, keepaliveTimeoutMs } = this.#limits;
     const passed = now - connection.pingedAt;
     if (!connection.answered) {
-      if (isReached(keepaliveTimeoutMs, passed) && !this.#wasHeldUp) this.#cut(connection, "keepalive_timeout");
+      if (isReached(keepaliveTimeoutMs, passed)) this.#cut(connection, "keepalive_timeout");
     } else if (isReached(keepaliveTimeMs, passed)) {
       connection.pingedAt = now;
       connection.answered = false;
