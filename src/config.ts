@@ -235,6 +235,8 @@ function toConnectionLimits(values: Values): ConnectionLimits {
     keepaliveTimeMs: values.KEEPALIVE_TIME ?? 0,
     keepaliveTimeoutMs: values.KEEPALIVE_TIMEOUT ?? 1,
     maxControlFrames: values.MAX_CONTROL_FRAMES ?? 0,
+    maxInstantCancels: values.MAX_INSTANT_CANCELS ?? 0,
+    maxHeaderListSize: values.MAX_HEADER_LIST_SIZE ?? 0,
   };
 }
 

@@ -224,6 +224,18 @@ export const SETTINGS = {
     ...wholeNumber(0, 1_000_000),
     fallback: "100",
   },
+  // Who gives up after 100 ms does so at most for what has piled up while the server was held up for longer.
+  MAX_INSTANT_CANCELS: {
+    about: "How many calls a connection may open and cancel in one go in a second; 0 for no limit",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "200",
+  },
+  // Twice what gRPC asks of servers, and room for the longest token.
+  MAX_HEADER_LIST_SIZE: {
+    about: "How large the headers of a call may be, in bytes as HTTP/2 counts them; 0 for no limit but that of Node.js",
+    ...wholeNumber(0, 1_000_000),
+    fallback: "16384",
+  },
   // Four calls at a time: as many as Node has threads for it.
   MAX_DECOMPRESSION_BYTES: {
     about: "How much memory compressed requests may take while they are decompressed, in bytes; others wait",

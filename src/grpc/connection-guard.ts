@@ -1,10 +1,11 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { addressGroup } from "./address-group.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
+import { emptyHeaderList, headerListSize } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
 
 /** What a guard needs besides its limits. */
@@ -53,7 +54,8 @@ export class ConnectionGuard {
     this.#longestCallMs = longestCallMs;
     this.#cutConnections = new CutConnections(report);
     this.#sweepMs = sweepMs(limits);
-    this.#timer = setInterval(() => this.#sweep(), this.#sweepMs).unref();
+    // After what has arrived has been read: if this process is late itself, its peers are not to blame.
+    this.#timer = setInterval(() => setImmediate(() => this.#sweep()), this.#sweepMs).unref();
     subscribe(STREAM_CREATED, this.#onStreamCreated);
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
@@ -129,23 +131,32 @@ export class ConnectionGuard {
   }
 
   readonly #onStreamCreated = (message: unknown): void => {
-    const { session } = (message as { stream: ServerHttp2Stream }).stream;
+    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+    const { session } = stream;
     if (session === undefined) return;
     const connection = this.#bySession.has(session) ? this.#bySession.get(session) : this.#adopt(session);
     if (connection === undefined) return;
     connection.openCalls++;
     connection.used = true;
+    connection.instantCancels.begin(stream.id ?? 0, connection.socket.bytesRead);
+    const { maxHeaderListSize } = this.#limits;
+    if (maxHeaderListSize > 0 && headerListSize(headers) > maxHeaderListSize) {
+      emptyHeaderList(headers);
+      this.#onControlFrame(connection);
+    }
   };
 
   readonly #onStreamClosed = (message: unknown): void => {
-    const { session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
-    const connection = session && this.#bySession.get(session);
+    const { id = 0, session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
+    if (session === undefined) return;
+    const connection = this.#bySession.get(session);
     if (connection === undefined) return;
     connection.openCalls--;
     connection.used = true;
+    if (rstCode === constants.NGHTTP2_CANCEL) this.#onCancel(connection, session, id);
     // Clients cancel with CANCEL. What breaks in another way does not in good faith, if there is much of it.
     const isFaulty = rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
-    if (isFaulty && !session?.destroyed) this.#onControlFrame(connection);
+    if (isFaulty && !session.destroyed) this.#onControlFrame(connection);
   };
 
   /** Finds the connection of a session whose first call begins. */
@@ -163,7 +174,19 @@ export class ConnectionGuard {
     return connection;
   }
 
+  #onCancel(connection: Connection, session: Http2Session, streamId: number): void {
+    const { maxInstantCancels } = this.#limits;
+    const count = connection.instantCancels.cancel(streamId, connection.socket.bytesRead);
+    if (maxInstantCancels === 0 || count <= maxInstantCancels || session.destroyed) return;
+    connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_cancels");
+    this.#cut(connection, "too_many_instant_cancels");
+    // Of what has been read already, nothing more becomes a call.
+    session.destroy();
+  }
+
   #onControlFrame(connection: Connection): void {
+    // Many more may arrive in the turn that ends it.
+    if (connection.closedAt !== undefined) return;
     const { maxControlFrames } = this.#limits;
     if (maxControlFrames === 0 || connection.countControlFrame() <= maxControlFrames) return;
     // The words on which clients ask less often (gRFC A8).
@@ -194,9 +217,9 @@ export class ConnectionGuard {
     const arrived = connection.takeBytesRead();
     connection.used = false;
     if (used) connection.usedAt = now;
-    else if (connection.openCalls === 0 && arrived > STRAY_BYTES) this.#cut(connection, "bytes_without_call");
 
-    if (session !== undefined) this.#lookAtSession(connection, session, now);
+    if (!used && connection.openCalls === 0 && arrived > STRAY_BYTES) this.#cut(connection, "bytes_without_call");
+    else if (session !== undefined) this.#lookAtSession(connection, session, now);
     else if (isReached(this.#limits.firstRequestTimeoutMs, now - connection.openedAt)) {
       this.#cut(connection, "no_first_request");
     }

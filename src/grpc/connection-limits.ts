@@ -18,4 +18,8 @@ export interface ConnectionLimits {
   readonly keepaliveTimeoutMs: number;
   /** How many frames that ask for an answer and move no call a connection may send in a minute. */
   readonly maxControlFrames: number;
+  /** How many calls a connection may open and cancel in one go in a second; see InstantCancels. */
+  readonly maxInstantCancels: number;
+  /** How large the headers of a call may be; see headerListSize. */
+  readonly maxHeaderListSize: number;
 }

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { constants, type Http2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { InstantCancels } from "./instant-cancels.ts";
 import { jittered } from "./jittered.ts";
 
 const MINUTE_MS = 60_000;
@@ -17,6 +18,7 @@ export class Connection {
   /** Undefined until the first call has begun. */
   session: Http2Session | undefined;
   openCalls = 0;
+  readonly instantCancels = new InstantCancels();
   /** Whether a call has begun or ended since the last look. */
   used = false;
   usedAt: number;

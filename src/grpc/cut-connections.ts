@@ -5,6 +5,7 @@ export type CutReason =
   | "no_first_request"
   | "bytes_without_call"
   | "too_many_control_frames"
+  | "too_many_instant_cancels"
   | "keepalive_timeout"
   | "outstayed"
   | "accept_failed";

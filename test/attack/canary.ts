@@ -5,8 +5,8 @@ import { expect, onTestFinished } from "vitest";
 import type { Target } from "./target.ts";
 
 const CANARY = fileURLToPath(new URL("canary-process.ts", import.meta.url));
-/** Calls before the attack: until they are over, the canary has warmed up, and the server too. */
-const CALLS_BEFORE = 50;
+/** Calls before the attack: when they are over, the canary has warmed up. */
+const CALLS_BEFORE = 20;
 const CALLS_AFTER = 50;
 /** How many calls of a thousand may fail during an attack. */
 const TOLERATED = 1 / 1000;
@@ -40,15 +40,17 @@ export interface CanaryFigures {
  * in a thousand fails during the attack, or any after it.
  */
 export async function withCanary(
-  target: CanaryTask & Pick<Target, "port">,
+  target: CanaryTask & Partial<Pick<Target, "canary">>,
   attack: () => Promise<unknown>,
 ): Promise<CanaryFigures> {
-  const canary = startCanary(target);
+  const canary = target.canary ?? startCanary(target);
+  // What was before is of no interest: the server may have been halted to look at it.
+  await canary.lap(0);
   const before = await canary.lap(CALLS_BEFORE);
   await attack();
   const during = await canary.lap(1);
   const after = await canary.lap(CALLS_AFTER);
-  canary.stop();
+  if (canary !== target.canary) canary.stop();
   expect(before.failures, "before the attack").toEqual([]);
   const tolerated = Math.floor((during.latenciesMs.length + during.failures.length) * TOLERATED);
   if (during.failures.length > tolerated) expect(during.failures, "during the attack").toEqual([]);
@@ -62,29 +64,35 @@ export function percentile({ latenciesMs }: Lap, share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** A client that calls until it is stopped, or the test is finished. */
+/** A client that calls until it is stopped, or at the end of the test. */
 export interface Canary {
   /** What became of the calls since the last lap, of which there are `calls` at least. */
   lap(calls: number): Promise<Lap>;
+  /** Stops its process where it is (SIGSTOP): its connection stays, and nobody answers there. */
+  freeze(): void;
   stop(): void;
 }
 
-/** Starts a canary of its own, for what is no attack from start to end. */
-export function startCanary({ port, token, userId, ca }: CanaryTask): Canary {
+/** Starts a canary. */
+export function startCanary(
+  { port, token, userId, ca }: CanaryTask,
+  atEnd: (end: () => void) => void = onTestFinished,
+): Canary {
   const task: CanaryTask = { port, token, userId, ...(ca !== undefined && { ca }) };
   const child = fork(CANARY, [JSON.stringify(task)], { serialization: "advanced" });
   const stop = () => void child.kill("SIGKILL");
-  onTestFinished(stop);
+  atEnd(stop);
+  const died = once(child, "exit").then(([code, signal]) => {
+    throw new Error(`the canary died: ${code ?? signal}`);
+  });
+  died.catch(() => {});
   return {
     async lap(calls) {
       child.send(calls);
-      const [lap] = await Promise.race([once(child, "message"), died()]);
+      const [lap] = await Promise.race([once(child, "message"), died]);
       return lap as Lap;
     },
+    freeze: () => void child.kill("SIGSTOP"),
     stop,
   };
-
-  async function died(): Promise<never> {
-    throw new Error(`the canary died: ${await once(child, "exit")}`);
-  }
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { onTestFinished } from "vitest";
-import { ERROR_CODES, type ErrorCode, FLAG, PREFACE, settings, settingsAck, TYPE } from "./frames.ts";
+import { ERROR_CODES, type ErrorCode, FLAG, frameOf, PREFACE, settings, settingsAck, TYPE } from "./frames.ts";
 
 export interface FrameConnectionOptions {
   /** Whether it reads what the server says; true unless told. What is not read, fills the buffers of the system. */
@@ -99,6 +99,8 @@ export class FrameConnection {
     count(this.received, type);
     const endsStream = (type === TYPE.HEADERS || type === TYPE.DATA) && (flags & FLAG.END_STREAM) !== 0;
     if (endsStream || type === TYPE.RST_STREAM) this.endedStreams++;
+    // Who is there, answers.
+    if (type === TYPE.PING && (flags & FLAG.ACK) === 0) void this.write(frameOf(TYPE.PING, FLAG.ACK, 0, payload));
     if (type === TYPE.GOAWAY) this.goaways.push(codeAt(payload, 4));
     if (type === TYPE.RST_STREAM) count(this.resets, codeAt(payload, 0));
   }

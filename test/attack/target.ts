@@ -7,6 +7,7 @@ import type { LogLine } from "../support/log-lines.ts";
 import { startProcess } from "../support/process.ts";
 import { peakBytes, residentBytes } from "../support/process-memory.ts";
 import { JWT_SECRET, tokenFor } from "../support/server.ts";
+import { type Canary, startCanary } from "./canary.ts";
 import { loadHonestly } from "./honest-load.ts";
 
 /** Stands in every e-mail address, name and token subject of the attacks, so that none can get into the log unseen. */
@@ -17,10 +18,7 @@ const TOKEN_START = "eyJ";
 
 const USERS = 100;
 
-/**
- * After so many calls of an honest load, memory grows no more: V8 lets the heap of a busy process grow, whatever the process
- * does. What an attack costs is measured from there.
- */
+/** After so many calls of an honest load, memory grows no more: V8 lets the heap of a busy process grow, whatever it does. */
 const WARM_UP_CALLS = 20_000;
 
 /** The server that is attacked: it runs in a process of its own, as it does in production, with the flags of production. */
@@ -31,8 +29,10 @@ export interface Target {
   readonly token: string;
   /** A user who exists. */
   readonly userId: string;
-  /** How many bytes were resident when it had warmed up: see sharedTarget. */
+  /** How many bytes were resident when it had been warmed up: see warmTarget. */
   readonly warmBytes: number;
+  /** Goes on calling between the attacks, where several share the server. */
+  readonly canary?: Canary;
   /** How many bytes are resident now. */
   residentBytes(): Promise<number>;
   /** The most bytes that were resident while something happened. */
@@ -74,7 +74,8 @@ export async function startTarget(
     JWT_SECRET,
     LOG_FORMAT: "json",
     SHUTDOWN_TIMEOUT: "2s",
-    NODE_OPTIONS: `--import=${INSPECTOR}`,
+    // What the inspector uses is experimental; what the service uses, the tests of the process see.
+    NODE_OPTIONS: `--import=${INSPECTOR} --disable-warning=ExperimentalWarning`,
     ...environment,
   };
   const service = startProcess(variables, [], undefined, atEnd);
@@ -122,14 +123,26 @@ export async function startTarget(
   }
 }
 
-/** One warm server for all attacks of a file, one after the other; see startTarget. */
+/** One server for all attacks of a file, one after the other, with a canary; see startTarget. */
 export function sharedTarget(environment?: Readonly<Record<string, string>>): () => Target {
+  return share(() => {}, environment);
+}
+
+/** A shared server that has been busy before: what an attack costs is measured from there. */
+export function warmTarget(environment?: Readonly<Record<string, string>>): () => Target {
+  return share((target) => loadHonestly(target, WARM_UP_CALLS), environment);
+}
+
+function share(prepare: (target: Target) => void | Promise<void>, environment?: Readonly<Record<string, string>>) {
   let target: Target | undefined;
   const ends: (() => void | Promise<void>)[] = [];
+  const atEnd = (end: () => void | Promise<void>) => void ends.unshift(end);
   beforeAll(async () => {
-    const started = await startTarget(environment, (end) => ends.unshift(end));
-    await loadHonestly(started, WARM_UP_CALLS);
-    target = { ...started, warmBytes: await started.residentBytes() };
+    const started = await startTarget(environment, atEnd);
+    await prepare(started);
+    const canary = startCanary(started, atEnd);
+    await canary.lap(1);
+    target = { ...started, canary, warmBytes: await started.residentBytes() };
   }, 60_000);
   afterAll(async () => {
     for (const end of ends) await end();

@@ -292,7 +292,8 @@ describe("frames that move no call", () => {
     connection.socket.write(Buffer.concat(Array.from({ length: 13 }, (_, index) => frameOf(3 + 2 * index))));
     await connection.closed;
     expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
-    const [goaway = Buffer.alloc(8)] = connection.payloads(GOAWAY);
+    const [goaway = Buffer.alloc(8), ...more] = connection.payloads(GOAWAY);
+    expect(more).toEqual([]);
     expect(goaway.readUInt32BE(4)).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     expect(goaway.subarray(8).toString()).toBe("too_many_pings");
   });

@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { headerListSize } from "../../src/grpc/header-list.ts";
+import { openRequest } from "../support/raw-http2.ts";
+import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
+
+const GET_USER = "/user.v1.UserService/GetUser";
+
+describe("the headers of a call", () => {
+  it("are counted as HTTP/2 counts them", () => {
+    expect(headerListSize({ ":path": "/x", "set-cookie": ["a", "b"] })).toBe(5 + 2 + 32 + 10 + 2 + 32);
+  });
+
+  it.each(["jwt", "none"])(
+    "are refused if they are too large, and the connection stays, with AUTH=%s",
+    async (auth) => {
+      const headers = { authorization: `Bearer ${await tokenFor(ADMIN)}` };
+      const { port, logs } = await startTestServer({ environment: { MAX_HEADER_LIST_SIZE: "2000", AUTH: auth } });
+      const small = openRequest(port, GET_USER, { ...headers, "x-small": "x".repeat(100) });
+      small.stream.end();
+      expect((await small.response).headers).toMatchObject({ ":status": 200 });
+      const large = openRequest(port, GET_USER, { ...headers, "x-large": "x".repeat(2000) });
+      large.stream.end();
+      expect((await large.response).headers).toMatchObject({ ":status": 415 });
+      expect(large.stream.session?.closed).toBe(false);
+      expect(logs.calls()).toHaveLength(1);
+    },
+  );
+});
