@@ -11,7 +11,7 @@ import { Turns, type TurnTaker } from "./turns.ts";
 export const BYTES_PER_TURN = 16 * 2 ** 20;
 
 /** How long a compressed message may be on its way while others wait. */
-const PATIENCE_MS = 1000;
+const PATIENCE_MS = 3000;
 
 /** How long it takes, about, to decompress what is read in one turn. */
 const AFTERMATH_MS = 100;
@@ -19,8 +19,8 @@ const AFTERMATH_MS = 100;
 /**
  * Bounds the memory that compressed requests take, in bytes and for all calls together. grpc-js bounds what becomes of one message, but
  * decompresses those of all calls at once; here they take turns. A call takes its turn when bytes of a message have arrived,
- * so those that are silent keep nobody waiting, and gives it up with the message. A call that keeps its turn for a
- * second while others wait fails with RESOURCE_EXHAUSTED.
+ * so those that are silent keep nobody waiting, and gives it up with the message. A call that keeps its turn for
+ * three seconds while others wait fails with RESOURCE_EXHAUSTED.
  *
  * A call whose encoding grpc-js does not know fails with UNIMPLEMENTED, and is told those that it knows. Calls that are not
  * compressed are left alone.
@@ -70,8 +70,8 @@ class CompressedCall extends PassThrough implements TurnTaker {
 
   override onCancel(): void {
     this.#stop();
-    // grpc-js goes on decompressing what a failed call has sent.
-    if (this.#turns.has(this) && queuedMessages(this.wire) > 0) setTimeout(() => this.#turns.leave(this), AFTERMATH_MS);
+    // grpc-js goes on decompressing what a call has sent beside the message that it failed for.
+    if (this.#turns.has(this) && queuedMessages(this.wire) > 1) setTimeout(() => this.#turns.leave(this), AFTERMATH_MS);
     else this.#turns.leave(this);
     super.onCancel();
   }
