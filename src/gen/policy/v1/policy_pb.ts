@@ -57,7 +57,7 @@ export type MethodPolicy = Message<"policy.v1.MethodPolicy"> & {
 
   /**
    * Holds the size of the largest request message, in bytes; a larger one fails with RESOURCE_EXHAUSTED and is not decoded.
-   * At most 1114112. Zero means 65536, which holds a user with all that a user may have.
+   * Zero means 65536, into which a user fits with all that a user may have.
    *
    * @generated from field: int32 max_request_bytes = 5;
    */
