@@ -64,12 +64,13 @@ export function createAdmission(limits: AdmissionLimits, { openCalls, policyOf, 
     },
     onEnded({ path, code, durationMs, deadline, isUnary }) {
       if (!isUnary || maxInFlight === Number.POSITIVE_INFINITY) return;
-      // Others end early for reasons of their own.
-      if (code !== status.OK && code !== status.DEADLINE_EXCEEDED) return;
       const now = Date.now();
       const { defaultDeadlineMs, longestDeadlineMs } = policyOf(path);
       const had = deadline === Number.POSITIVE_INFINITY ? defaultDeadlineMs : deadline - now + durationMs;
-      inFlight.ended(durationMs, Math.min(had, longestDeadlineMs), now);
+      const hadMs = Math.min(had, longestDeadlineMs);
+      // A client that loses patience late has waited for long. Others end early for reasons of their own.
+      const isLate = code === status.CANCELLED && durationMs > hadMs / 2;
+      if (isLate || code === status.OK || code === status.DEADLINE_EXCEEDED) inFlight.ended(durationMs, hadMs, now);
     },
   };
 }

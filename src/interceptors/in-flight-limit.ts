@@ -17,7 +17,7 @@ const GROWTH = 1.1;
  *
  * What the calls wait for, a database or this process, serves only so many a second; more in flight wait longer and are answered no
  * sooner, until none of them is answered in time. So the limit falls in proportion as calls use up too much of their time,
- * and grows by a tenth while it keeps calls out that there would be time for. Nothing moves it while nothing is slow.
+ * and grows by a tenth while they use up little, until it is `max` again. Calls that are slow while there are few do not lower it.
  */
 export class InFlightLimit {
   readonly #max: number;
@@ -27,7 +27,6 @@ export class InFlightLimit {
   #samples = 0;
   #shares = 0;
   #most = 0;
-  #keptOut = false;
 
   constructor(max: number) {
     this.#max = max;
@@ -42,9 +41,7 @@ export class InFlightLimit {
   /** Whether another call may come when there are `inFlight`. */
   admits(inFlight: number): boolean {
     if (inFlight > this.#most) this.#most = inFlight;
-    if (inFlight < this.#limit) return true;
-    this.#keptOut = true;
-    return false;
+    return inFlight < this.#limit;
   }
 
   /** Takes note that a call ended after `durationMs`, of `hadMs` that it had. `now` is in milliseconds. */
@@ -59,16 +56,15 @@ export class InFlightLimit {
     this.#samples = 0;
     this.#shares = 0;
     this.#most = 0;
-    this.#keptOut = false;
   }
 
   #move(share: number, now: number): void {
-    if (share > TOO_MUCH) {
+    if (share > TOO_MUCH && this.#most > LEAST) {
       // Counted from what was in flight: a limit far above that would take long to be felt.
       const reached = Math.min(this.#limit, this.#most);
       this.#limit = Math.min(this.#max, Math.max(LEAST, Math.floor((reached * AIM) / share)));
       this.#movedAt = now;
-    } else if (this.#keptOut && share < AIM) {
+    } else if (share < AIM && this.#limit < this.#max) {
       this.#limit = Math.min(this.#max, Math.ceil(this.#limit * GROWTH));
       this.#movedAt = now;
     }

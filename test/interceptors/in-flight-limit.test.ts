@@ -73,6 +73,23 @@ describe("the limit of calls in flight", () => {
     expect(limit.current).toBeGreaterThan(3 * before);
   });
 
+  it("is what it was soon after the load is over", () => {
+    const queue = new Queue(new InFlightLimit(5000), 1000);
+    queue.run(5000, 3000);
+    expect(queue.limit.current).toBeLessThan(100);
+    queue.run(500, 10_000);
+    expect(queue.limit.current).toBe(5000);
+  });
+
+  it("is not lowered by calls that are slow while there are few", () => {
+    const limit = new InFlightLimit(5000);
+    for (let now = 0; now < 10_000; now += 10) {
+      limit.admits(15);
+      limit.ended(HAD_MS, HAD_MS, now);
+    }
+    expect(limit.current).toBe(5000);
+  });
+
   it("refuses nobody when the load is over", () => {
     const queue = new Queue(new InFlightLimit(5000), 1000);
     queue.run(5000, 3000);
@@ -85,7 +102,7 @@ describe("the limit of calls in flight", () => {
   it("is never less than 16, so that slow calls do not keep all others out", () => {
     const limit = new InFlightLimit(5000);
     for (let now = 0; now < 10_000; now += 10) {
-      limit.admits(3);
+      limit.admits(100);
       limit.ended(HAD_MS, HAD_MS, now);
     }
     expect(limit.current).toBe(16);

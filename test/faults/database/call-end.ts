@@ -12,6 +12,8 @@ export interface CallEnd {
 export const OK: CallEnd = { code: "OK", reason: undefined, retry: false };
 /** The database cannot be used, and nothing has happened. */
 export const UNAVAILABLE: CallEnd = { code: "Unavailable", reason: "STORE_UNAVAILABLE", retry: true };
+/** Too many calls wait for the database, and nothing has happened. */
+export const OVERLOADED: CallEnd = { code: "ResourceExhausted", reason: "OVERLOADED", retry: true };
 /** The connection was lost during COMMIT. */
 export const UNKNOWN: CallEnd = { code: "Unknown", reason: "OUTCOME_UNKNOWN", retry: false };
 /** The client has called the call off, or its time ran out, whoever noticed first. */

@@ -5,7 +5,7 @@ import { startPostgres } from "../../support/postgres.ts";
 import { startProcess } from "../../support/process.ts";
 import { chooseSeed, Random } from "../../support/random.ts";
 import { JWT_SECRET } from "../../support/server.ts";
-import { EXPIRED, OK, UNAVAILABLE, UNKNOWN } from "./call-end.ts";
+import { EXPIRED, OK, OVERLOADED, UNAVAILABLE, UNKNOWN } from "./call-end.ts";
 import { FAULTS, isSuccess, type Scene } from "./faults.ts";
 import { watchHealth } from "./health-watch.ts";
 import { Load } from "./load.ts";
@@ -104,7 +104,7 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
 /** Whether a call has ended in one of the ways in which calls may end. */
 function isAllowed({ method, end }: EndedCall): boolean {
   const isRead = method === "getUser" || method === "listUsersPage";
-  const allowed = [OK, UNAVAILABLE, EXPIRED, ...(isRead ? [] : [UNKNOWN])];
+  const allowed = [OK, UNAVAILABLE, OVERLOADED, EXPIRED, ...(isRead ? [] : [UNKNOWN])];
   return allowed.some(({ code, reason, retry }) => code === end.code && reason === end.reason && retry === end.retry);
 }
 

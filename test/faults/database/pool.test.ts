@@ -39,7 +39,7 @@ describe("calls that need a connection while another call has the only one", () 
     await untilWaiting(database, 1);
 
     const impatient = () =>
-      Array.from({ length: CALLS }, () => failureOf(client.listUsersPage({}, { timeoutMs: 100 })));
+      Array.from({ length: CALLS }, () => failureOf(client.listUsersPage({}, { timeoutMs: 400 })));
     const inVain = await Promise.all(impatient());
     expect(new Set(inVain.map(({ code }) => code))).toEqual(new Set(["DeadlineExceeded"]));
     await server.logs.waitForCalls(CALLS, "ListUsersPage");
