@@ -34,7 +34,7 @@ describe("packed messages", () => {
     ["an empty one first", ["", "two"]],
   ])("are framed as each would be alone: %s", (_name, texts) => {
     const messages = texts.map((text) => Buffer.from(text));
-    expect(frameLikeGrpcJs(packMessages(messages))).toEqual(Buffer.concat(messages.map(frame)));
+    expect(frameLikeGrpcJs(packMessages(messages))).toEqual(Buffer.concat(messages.map((each) => frame(each))));
   });
 
   it("reach the client as the messages they are", async () => {
