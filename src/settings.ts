@@ -228,7 +228,7 @@ export const SETTINGS = {
   MAX_INSTANT_CANCELS: {
     about: "How many calls a connection may open and cancel in one go in a second; 0 for no limit",
     ...wholeNumber(0, 1_000_000),
-    fallback: "200",
+    fallback: "100",
   },
   // Twice what gRPC asks of servers, and room for the longest token.
   MAX_HEADER_LIST_SIZE: {

@@ -83,7 +83,7 @@ describe("parseConfig", () => {
         keepaliveTimeMs: 60_000,
         keepaliveTimeoutMs: 20_000,
         maxControlFrames: 100,
-        maxInstantCancels: 200,
+        maxInstantCancels: 100,
         maxHeaderListSize: 16_384,
       },
       maxDecompressionBytes: 67_108_864,

@@ -18,6 +18,11 @@ const TOKEN_START = "eyJ";
 
 const USERS = 100;
 
+const MIB = 2 ** 20;
+
+/** What may be in use after all attacks that was not before: what the server knows of callers, and what a moment needs. */
+const LEAK_MIB = 16;
+
 /** After so many calls of an honest load, memory grows no more: V8 lets the heap of a busy process grow, whatever it does. */
 const WARM_UP_CALLS = 20_000;
 
@@ -139,6 +144,11 @@ function share(prepare: (target: Target) => void | Promise<void>, environment?: 
   const atEnd = (end: () => void | Promise<void>) => void ends.unshift(end);
   beforeAll(async () => {
     const started = await startTarget(environment, atEnd);
+    const before = await started.holdings();
+    atEnd(async () => {
+      const after = await started.holdings();
+      expect((after.bytes - before.bytes) / MIB, "growth of memory in use, in MiB").toBeLessThan(LEAK_MIB);
+    });
     await prepare(started);
     const canary = startCanary(started, atEnd);
     await canary.lap(1);
