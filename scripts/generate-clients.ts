@@ -7,21 +7,21 @@
  * wrapper takes from the contract's policy. DIR must be empty or absent, unless --force is given, which writes over files that
  * are there and leaves all others alone. With --json, prints what was made, or why nothing was, as one JSON object.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
+import { access, constants, cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { basename, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { EX_CANTCREAT, EX_UNAVAILABLE, EX_USAGE, fail } from "../src/exit-codes.ts";
-import { readClientPolicy } from "./clients/client-policy.ts";
 import type { Generator } from "./clients/generator.ts";
-import { generateGo } from "./clients/go.ts";
-import { generateNode } from "./clients/node.ts";
-import { generatePython } from "./clients/python.ts";
 import { ToolchainError } from "./clients/toolchain.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-const GENERATORS: Readonly<Record<string, Generator>> = { python: generatePython, go: generateGo, node: generateNode };
+const GENERATORS: Readonly<Record<string, () => Promise<Generator>>> = {
+  python: async () => (await import("./clients/python.ts")).generatePython,
+  go: async () => (await import("./clients/go.ts")).generateGo,
+  node: async () => (await import("./clients/node.ts")).generateNode,
+};
 
 const LANGUAGES = Object.keys(GENERATORS).join("|");
 const USAGE = `usage: npm run generate:clients -- --language ${LANGUAGES} --output DIR [--force] [--json]`;
@@ -92,14 +92,14 @@ function readOutput(output = ""): string {
 
 /** Makes a client aside, and puts it into its place only when it is complete. */
 async function generate(language: string, output: string, force: boolean): Promise<Result> {
-  const generator = GENERATORS[language] as Generator;
   await prepare(output, force);
+  const generator = await GENERATORS[language]?.();
   const { version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as { version: string };
   await mkdir(join(ROOT, "build/clients"), { recursive: true });
   const staging = await mkdtemp(join(ROOT, `build/clients/${language}-`));
   try {
-    await cp(join(ROOT, "clients", language), staging, { recursive: true });
-    const tools = await generator({ root: ROOT, output: staging, version, policy: readClientPolicy() });
+    await cp(join(ROOT, "clients", language), staging, { recursive: true, filter: isSource });
+    const tools = (await generator?.({ root: ROOT, output: staging, version })) ?? {};
     const files = await filesOf(staging);
     await cp(staging, output, { recursive: true });
     return { language, output, version, tools, files };
@@ -111,11 +111,17 @@ async function generate(language: string, output: string, force: boolean): Promi
 async function prepare(output: string, force: boolean): Promise<void> {
   try {
     await mkdir(output, { recursive: true });
+    await access(output, constants.W_OK);
     if (force || (await readdir(output)).length === 0) return;
   } catch (error) {
     throw new OutputError(`${output} cannot be written: ${error instanceof Error ? error.message : error}`);
   }
   throw new OutputError(`${output} is not empty: name another directory, or add --force to write over what is there`);
+}
+
+/** What tools of the languages leave behind is no part of a client. */
+function isSource(path: string): boolean {
+  return !/^(\.|__pycache__$|node_modules$)/.test(basename(path));
 }
 
 async function filesOf(folder: string): Promise<string[]> {

@@ -39,7 +39,7 @@ export async function buildContractImage(root: string, options: ContractOptions 
   const args = ["build", ...paths.flatMap((path) => ["--path", path]), "-o", "-"];
   await run(process.execPath, [join(root, "scripts/protodeps.ts"), "build/proto"], { cwd: root });
   const buf = { cwd: root, encoding: "buffer", maxBuffer: 2 ** 26 } as const;
-  const { stdout } = await run(join(root, "node_modules/.bin/buf"), args, buf);
+  const { stdout } = await run(process.execPath, [join(root, "node_modules/.bin/buf"), ...args], buf);
 
   const isKept = (name: string): boolean => [OWN, "google/"].some((start) => name.startsWith(start));
   const rename = (name: string): string => (name.startsWith(OWN) ? `${folder}${name}` : name);

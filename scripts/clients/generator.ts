@@ -1,5 +1,3 @@
-import type { ClientPolicy } from "./client-policy.ts";
-
 /** What a generator works with. */
 export interface Generation {
   /** The root of this repository. */
@@ -8,7 +6,6 @@ export interface Generation {
   readonly output: string;
   /** The version of the client: that of this package. */
   readonly version: string;
-  readonly policy: ClientPolicy;
 }
 
 /** Adds to a client what is made from the contract, and returns the versions of the tools that did it. */

@@ -1,12 +1,12 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ClientPolicy } from "./client-policy.ts";
+import { type ClientPolicy, readClientPolicy } from "./client-policy.ts";
 import { buildContractImage } from "./contract-image.ts";
 import { GENERATED, type Generation } from "./generator.ts";
-import { makeOnce, runTool } from "./toolchain.ts";
+import { makeOnce, runOwnTool, runTool } from "./toolchain.ts";
 
 /** The plugins, which `go install` makes from their modules. */
-const PLUGINS = {
+export const GO_PLUGINS = {
   "protoc-gen-go": { path: "google.golang.org/protobuf/cmd/protoc-gen-go", version: "v1.36.12" },
   "protoc-gen-go-grpc": { path: "google.golang.org/grpc/cmd/protoc-gen-go-grpc", version: "v1.6.2" },
 };
@@ -15,9 +15,9 @@ const INSTALL_GO = "Install Go 1.26 or newer (https://go.dev/dl), and put it int
 const REACH_PROXY = "The plugins come from the Go module proxy: see that GOPROXY is reachable.";
 
 /** Adds the stubs, made by protoc-gen-go and protoc-gen-go-grpc, and the policy. */
-export async function generateGo({ root, output, policy }: Generation): Promise<Record<string, string>> {
+export async function generateGo({ root, output }: Generation): Promise<Record<string, string>> {
   const go = await runTool("go", ["env", "GOVERSION"], { cwd: output, remedy: INSTALL_GO });
-  const versions = Object.entries(PLUGINS).map(([name, { version }]) => [name, version] as const);
+  const versions = Object.entries(GO_PLUGINS).map(([name, { version }]) => [name, version] as const);
   const folder = versions.map(([name, version]) => `${name}-${version}`).join("-");
   const plugins = await makeOnce(join(root, "build/clients/tools", folder), installPlugins);
 
@@ -27,25 +27,23 @@ export async function generateGo({ root, output, policy }: Generation): Promise<
   await writeFile(image, bytes);
   const template = {
     version: "v2",
-    plugins: Object.keys(PLUGINS).map((name) => ({
+    plugins: Object.keys(GO_PLUGINS).map((name) => ({
       local: join(plugins, name),
       out: output,
       opt: [`module=${modulePath}`],
     })),
   };
-  const buf = join(root, "node_modules/.bin/buf");
-  const args = ["generate", image, "--template", JSON.stringify(template)];
-  await runTool(buf, args, { cwd: root, remedy: "Run npm ci." });
+  await runOwnTool(root, "buf", ["generate", image, "--template", JSON.stringify(template)]);
   await rm(image);
   const policyFile = join(output, "userclient/policy.go");
-  await writeFile(policyFile, printPolicy(policy));
+  await writeFile(policyFile, printPolicy(readClientPolicy()));
   await runTool("gofmt", ["-w", policyFile], { remedy: INSTALL_GO });
   return { go: go.trim(), ...Object.fromEntries(versions) };
 }
 
 async function installPlugins(folder: string): Promise<void> {
   await mkdir(folder);
-  for (const { path, version } of Object.values(PLUGINS))
+  for (const { path, version } of Object.values(GO_PLUGINS))
     await runTool("go", ["install", `${path}@${version}`], { env: { GOBIN: folder }, remedy: REACH_PROXY });
 }
 

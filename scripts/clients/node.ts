@@ -1,36 +1,30 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ClientPolicy } from "./client-policy.ts";
+import { type ClientPolicy, readClientPolicy } from "./client-policy.ts";
 import { buildContractImage } from "./contract-image.ts";
 import { GENERATED, type Generation } from "./generator.ts";
-import { runTool } from "./toolchain.ts";
+import { runOwnTool } from "./toolchain.ts";
 
 /** Packages that the client takes in the versions of this one. */
 const DEPENDENCIES = ["@bufbuild/protobuf", "@grpc/grpc-js"];
 const DEV_DEPENDENCIES = ["@types/node", "typescript"];
 
-const REMEDY = "Run npm ci.";
-
 /** Adds the stubs, made by protoc-gen-es, and the policy, and compiles all. */
-export async function generateNode({ root, output, version, policy }: Generation): Promise<Record<string, string>> {
-  const bin = join(root, "node_modules/.bin");
+export async function generateNode({ root, output, version }: Generation): Promise<Record<string, string>> {
   const image = join(output, "contract.binpb");
   // Errors are read with stubs of google.rpc, which no package has for protobuf-es.
   const { bytes } = await buildContractImage(root, { google: ["error_details", "status"] });
   await writeFile(image, bytes);
   const opt = ["target=ts", "import_extension=ts", "erasable_syntax=true"];
-  const template = {
-    version: "v2",
-    plugins: [{ local: join(bin, "protoc-gen-es"), out: join(output, "src/gen"), opt }],
-  };
-  const args = ["generate", image, "--template", JSON.stringify(template)];
-  await runTool(join(bin, "buf"), args, { cwd: root, remedy: REMEDY });
+  const local = [process.execPath, join(root, "node_modules/.bin/protoc-gen-es")];
+  const template = { version: "v2", plugins: [{ local, out: join(output, "src/gen"), opt }] };
+  await runOwnTool(root, "buf", ["generate", image, "--template", JSON.stringify(template)]);
   await rm(image);
 
-  await writeFile(join(output, "src/policy.ts"), printPolicy(policy));
+  await writeFile(join(output, "src/policy.ts"), printPolicy(readClientPolicy()));
   const tools = await pinDependencies(root, output, version);
   // Node.js strips no types of what is installed, so the package holds compiled code.
-  await runTool(join(bin, "tsc"), ["-p", output], { remedy: REMEDY });
+  await runOwnTool(root, "tsc", ["-p", output]);
   return tools;
 }
 

@@ -1,12 +1,12 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ClientPolicy } from "./client-policy.ts";
+import { type ClientPolicy, readClientPolicy } from "./client-policy.ts";
 import { buildContractImage } from "./contract-image.ts";
 import { GENERATED, type Generation } from "./generator.ts";
 import { makeOnce, runTool } from "./toolchain.ts";
 
 /** The tools, from PyPI. grpcio-tools brings protoc; mypy-protobuf writes stubs with types, and the contract's comments. */
-const TOOLS = { "grpcio-tools": "1.85.1", "mypy-protobuf": "5.1.0" };
+export const PYTHON_TOOLS = { "grpcio-tools": "1.85.1", "mypy-protobuf": "5.1.0" };
 
 /** The package of the client, which holds the stubs too: a `user` of their own at the top could meet another one. */
 const PACKAGE = "user_service_client";
@@ -15,11 +15,11 @@ const INSTALL_PYTHON = "Install Python 3.10 or newer with venv and pip, or let P
 const REACH_INDEX = "The tools come from PyPI: see that pip reaches it.";
 
 /** Adds the stubs, made by protoc and mypy-protobuf, and the policy. */
-export async function generatePython({ root, output, version, policy }: Generation): Promise<Record<string, string>> {
+export async function generatePython({ root, output, version }: Generation): Promise<Record<string, string>> {
   const name = process.env.PYTHON ?? "python3";
   const check = "import sys; assert sys.version_info >= (3, 10), sys.version; print(sys.version.split()[0])";
   const python = await runTool(name, ["-c", check], { remedy: INSTALL_PYTHON });
-  const folder = Object.entries({ python: python.trim(), ...TOOLS }).map(([tool, tag]) => `${tool}-${tag}`);
+  const folder = Object.entries({ python: python.trim(), ...PYTHON_TOOLS }).map(([tool, tag]) => `${tool}-${tag}`);
   const tools = await makeOnce(join(root, "build/clients/tools", folder.join("-")), (path) => install(name, path));
 
   const { files, services, bytes } = await buildContractImage(root, { folder: `${PACKAGE}/` });
@@ -37,15 +37,15 @@ export async function generatePython({ root, output, version, policy }: Generati
   );
   await rm(image);
 
-  await writeFile(join(source, PACKAGE, "_policy.py"), printPolicy(policy));
+  await writeFile(join(source, PACKAGE, "_policy.py"), printPolicy(readClientPolicy()));
   const project = join(output, "pyproject.toml");
   await writeFile(project, (await readFile(project, "utf8")).replace('version = "0.0.0"', `version = "${version}"`));
-  return { python: python.trim(), ...TOOLS };
+  return { python: python.trim(), ...PYTHON_TOOLS };
 }
 
 /** Installs the tools into a folder of their own, which needs no venv, and can be moved. */
 async function install(python: string, folder: string): Promise<void> {
-  const requirements = Object.entries(TOOLS).map(([name, version]) => `${name}==${version}`);
+  const requirements = Object.entries(PYTHON_TOOLS).map(([name, version]) => `${name}==${version}`);
   const args = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder, ...requirements];
   await runTool(python, args, { remedy: REACH_INDEX });
 }

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { mkdir, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /** A tool that a language needs is not there, or does not work. The message says what to do. */
 export class ToolchainError extends Error {
@@ -32,6 +32,12 @@ export function runTool(command: string, args: readonly string[], options: RunOp
       );
     });
   });
+}
+
+/** Runs a tool of this package's own dependencies, by its name, to its end. */
+export function runOwnTool(root: string, name: string, args: readonly string[]): Promise<string> {
+  const options = { cwd: root, remedy: "Run npm ci." };
+  return runTool(process.execPath, [join(root, "node_modules/.bin", name), ...args], options);
 }
 
 /**

@@ -95,6 +95,19 @@ func Reason(err error) string {
 	return ""
 }
 
+// InvalidFields returns the paths of the fields that were wrong, as the service names them; none if err has another reason.
+func InvalidFields(err error) []string {
+	var fields []string
+	for _, detail := range status.Convert(err).Details() {
+		if bad, ok := detail.(*errdetails.BadRequest); ok {
+			for _, violation := range bad.GetFieldViolations() {
+				fields = append(fields, violation.GetField())
+			}
+		}
+	}
+	return fields
+}
+
 // bearer sends a token of its source with each call.
 type bearer struct {
 	tokens TokenSource

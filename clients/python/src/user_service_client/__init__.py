@@ -5,6 +5,7 @@ Messages are in `user_service_client.user.v1`, in the modules `user_pb2`, `user_
 """
 
 from ._interceptors import Token
-from .client import UserClient, reason
+from .client import UserClient
+from .errors import invalid_fields, reason
 
-__all__ = ["Token", "UserClient", "reason"]
+__all__ = ["Token", "UserClient", "invalid_fields", "reason"]

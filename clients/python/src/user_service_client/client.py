@@ -4,11 +4,9 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from ._interceptors import Token, interceptors
 from ._policy import EXPECTED_COUNT, SERVICE_CONFIG
@@ -118,14 +116,3 @@ class UserClient:
             # Up to twice the pause, so that watchers who were cut off together do not come back together.
             await asyncio.sleep(pause * random.uniform(1, 2))
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-def reason(error: grpc.aio.AioRpcError) -> str:
-    """Returns the reason of an error of the service, such as `USER_NOT_FOUND`, which is stable; `""` if it has none."""
-    # An error has what is read of a call, though its type does not say so.
-    status = rpc_status.from_call(cast("grpc.Call", error))
-    for detail in status.details if status is not None else ():
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info):
-            return str(info.reason)
-    return ""
