@@ -89,7 +89,8 @@ func (t *tour) batchGetUsers(ctx context.Context) error {
 
 func (t *tour) listUsers(ctx context.Context) error {
 	var found []*userv1.User
-	for req := (&userv1.ListUsersRequest{PageSize: 3}); ; {
+	req := &userv1.ListUsersRequest{PageSize: 3}
+	for {
 		page, trailers, err := t.listOnce(ctx, req)
 		if err != nil {
 			return err

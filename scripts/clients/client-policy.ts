@@ -30,12 +30,12 @@ export function readClientPolicy(): ClientPolicy {
 
 function serviceConfig(): ServiceConfig {
   const config = toServiceConfig([UserService]);
-  const [retried] = config.methodConfig;
+  const [retried, ...others] = config.methodConfig;
   if (retried === undefined) throw new Error("the contract calls no method idempotent");
-  const named = new Set(retried.name.map(({ method }) => method));
+  const named = new Set(config.methodConfig.flatMap(({ name }) => name.map(({ method }) => method)));
   const creations = UserService.methods.filter((method) => takesRequestId(method) && !named.has(method.name));
   const names = creations.map((method) => ({ service: method.parent.typeName, method: method.name }));
-  return { ...config, methodConfig: [{ ...retried, name: [...retried.name, ...names] }] };
+  return { ...config, methodConfig: [{ ...retried, name: [...retried.name, ...names] }, ...others] };
 }
 
 function takesRequestId({ input }: DescMethod): boolean {

@@ -29,6 +29,12 @@ describe("npm run generate:clients", () => {
     expect(stderr).toContain("usage: npm run generate:clients");
   });
 
+  it.concurrent("shows how it is used", async () => {
+    const { code, stdout, stderr } = await generateClients(["--help"]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^usage: npm run generate:clients -- --language python\|go\|node --output DIR/);
+  });
+
   it("leaves a folder alone that is not empty, and says so in JSON", async () => {
     const folder = await emptyFolder();
     await writeFile(join(folder, "package.json"), "mine");

@@ -75,7 +75,7 @@ describe("a client in JavaScript", () => {
       const modules = join(cwd, "node_modules");
       await mkdir(modules);
       for (const name of ["@bufbuild", "@grpc"]) await symlink(resolve("node_modules", name), join(modules, name));
-      await runProgram(process.execPath, ["--test", "test/client.test.js"], { cwd });
+      await runProgram(process.execPath, ["--test", "--test-timeout=60000", "test/client.test.js"], { cwd });
       const { ADDRESS, TOKEN } = await liveServer();
       const printed = await runProgram(process.execPath, ["examples/quickstart.js", ADDRESS], { cwd, env: { TOKEN } });
       expect(printed).toMatch(/^created [0-9a-f-]{36}\n[0-9a-f-]{36} Ada\n$/);

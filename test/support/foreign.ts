@@ -17,11 +17,17 @@ export function whyNot(command: string, ...args: readonly string[]): string | un
   return spawnSync(command, args).status === 0 ? undefined : `${command} is not installed`;
 }
 
-/** Runs a program to its end, and returns what it prints. Rejects with all that it said if it fails. */
+/** Runs a program to its end, and returns what it prints. Rejects with all that it said if it fails, or takes minutes. */
 export function runProgram(command: string, args: readonly string[], options: ExecFileOptions = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const { env, ...rest } = options;
-    const settings = { ...rest, env: { ...process.env, ...env }, maxBuffer: 2 ** 26, encoding: "utf8" } as const;
+    const settings = {
+      timeout: 240_000,
+      ...rest,
+      env: { ...process.env, ...env },
+      maxBuffer: 2 ** 26,
+      encoding: "utf8",
+    } as const;
     execFile(command, args, settings, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else reject(new Error(`${command} ${args.join(" ")}: ${error.message}\n${stdout}${stderr}`));

@@ -13,7 +13,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type Client, Metadata } from "@grpc/grpc-js";
 
 /** What a call may state for itself. */
 export interface CallOptions {
@@ -77,7 +77,7 @@ function bind(method: DescMethod, client: Client) {
       return (requests: Requests<Init>, options: CallOptions = {}) =>
         answer((done) => {
           const call = client.makeClientStreamRequest(path, encode, decode, ...settings(options), done);
-          send(requests, from, call);
+          send(requests, from, call, done);
           return call;
         }, options);
     case "server_streaming":
@@ -90,14 +90,14 @@ function bind(method: DescMethod, client: Client) {
       return (requests: Requests<Init>, options: CallOptions = {}) =>
         responses(() => {
           const call = client.makeBidiStreamRequest(path, encode, decode, ...settings(options));
-          send(requests, from, call);
+          send(requests, from, call, (error) => call.destroy(error));
           return call;
         }, options);
   }
 }
 
 async function answer(
-  start: (done: (error: ServiceError | null, response?: Message) => void) => Call,
+  start: (done: (error: Error | null, response?: Message) => void) => Call,
   { signal }: CallOptions,
 ): Promise<Message> {
   signal?.throwIfAborted();
@@ -126,13 +126,21 @@ async function* responses(start: () => Call & Readable, options: CallOptions): A
   }
 }
 
-/** Sends no faster than the service reads. A failure of `requests` cancels the call. */
-function send(requests: Requests<Init>, from: (init: Init) => Message, call: Call & Writable): void {
+/** Sends no faster than the service reads. A failure of `requests` cancels the call, and is what it fails with. */
+function send(
+  requests: Requests<Init>,
+  from: (init: Init) => Message,
+  call: Call & Writable,
+  fail: (error: Error) => void,
+): void {
   async function* messages() {
     for await (const request of requests) yield from(request);
   }
   const source = Readable.from(messages());
-  source.once("error", () => call.cancel());
+  source.once("error", (error) => {
+    fail(error);
+    call.cancel();
+  });
   call.once("status", () => source.destroy());
   source.pipe(call);
 }

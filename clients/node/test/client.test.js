@@ -85,6 +85,23 @@ test("creates all with their count", async () => {
   assert.equal(ids[1], "mine");
 });
 
+test("fails as the requests do, of which nothing remains", async () => {
+  const arrived = Promise.withResolvers();
+  const cancelled = Promise.withResolvers();
+  const createUsers = (call) => call.on("cancelled", cancelled.resolve).on("data", arrived.resolve);
+  const chat = (call) => call.resume();
+  async function* broken() {
+    yield {};
+    await arrived.promise;
+    throw new Error("mine");
+  }
+  await withFake({ createUsers, chat }, async (client) => {
+    await assert.rejects(client.createUsers(broken()), { message: "mine" });
+    await cancelled.promise;
+    await assert.rejects(client.chat(broken()).next(), { message: "mine" });
+  });
+});
+
 test("lists all pages", async () => {
   const pages = {
     "": { users: [{ id: "1" }, { id: "2" }], nextPageToken: "second" },
