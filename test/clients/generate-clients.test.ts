@@ -1,21 +1,14 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { EX_CANTCREAT, EX_UNAVAILABLE, EX_USAGE } from "../../src/exit-codes.ts";
+import { temporaryFolder } from "../support/foreign.ts";
 import { runScript } from "../support/script.ts";
 
 const PATH = dirname(process.execPath);
 
 function generateClients(args: readonly string[], environment: Record<string, string> = { PATH }) {
   return runScript("../scripts/generate-clients.ts", args, environment);
-}
-
-/** A folder that is removed after the test. */
-async function emptyFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "clients-"));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  return folder;
 }
 
 describe("npm run generate:clients", () => {
@@ -36,7 +29,7 @@ describe("npm run generate:clients", () => {
   });
 
   it("leaves a folder alone that is not empty, and says so in JSON", async () => {
-    const folder = await emptyFolder();
+    const folder = await temporaryFolder();
     await writeFile(join(folder, "package.json"), "mine");
     const { code, stdout } = await generateClients(["--language", "node", "--output", folder, "--json"]);
     expect(code).toBe(EX_CANTCREAT);
@@ -56,7 +49,7 @@ describe("npm run generate:clients", () => {
     { language: "go", remedy: "Install Go 1.26 or newer" },
     { language: "python", remedy: "Install Python 3.10 or newer" },
   ])("says what $language needs where it is not installed, and writes nothing", async ({ language, remedy }) => {
-    const folder = await emptyFolder();
+    const folder = await temporaryFolder();
     const { code, stderr } = await generateClients(["--language", language, "--output", folder], {
       PATH: "/nonexistent",
     });
@@ -66,7 +59,7 @@ describe("npm run generate:clients", () => {
   });
 
   it("writes a client over what is there with --force, and tells in JSON what it wrote", async () => {
-    const folder = await emptyFolder();
+    const folder = await temporaryFolder();
     await writeFile(join(folder, "package.json"), "mine");
     await writeFile(join(folder, "notes"), "mine");
     const { code, stdout } = await generateClients(["--language", "node", "--output", folder, "--force", "--json"]);
@@ -80,5 +73,5 @@ describe("npm run generate:clients", () => {
     expect(files).not.toContain("notes");
     expect(await readFile(join(folder, "notes"), "utf8")).toBe("mine");
     for (const file of files) expect(await readFile(join(folder, file), "utf8"), file).not.toBe("mine");
-  });
+  }, 60_000);
 });
