@@ -5,7 +5,7 @@
  * The text declares every name and number of the descriptor; comments and custom options, which no importer needs, are
  * left out.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
   type DescEnum,
@@ -103,4 +103,7 @@ if (outputDirectory === undefined) throw new Error("usage: node scripts/protodep
 const file = file_buf_validate_validate;
 const path = join(outputDirectory, `${file.name}.proto`);
 mkdirSync(dirname(path), { recursive: true });
-writeFileSync(path, `${printFile(file)}\n`);
+// Put into its place when it is complete, since buf may be reading the one before.
+const unfinished = `${path}.${process.pid}`;
+writeFileSync(unfinished, `${printFile(file)}\n`);
+renameSync(unfinished, path);

@@ -2,6 +2,8 @@
 export const EX_USAGE = 64;
 /** Exit status of a service that is not available (EX_UNAVAILABLE of sysexits.h). */
 export const EX_UNAVAILABLE = 69;
+/** Exit status of an output that cannot be written (EX_CANTCREAT of sysexits.h). */
+export const EX_CANTCREAT = 73;
 /** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
 export const EX_CONFIG = 78;
 
