@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { credentials } from "@grpc/grpc-js";
 import { createUserClient, type UserClient } from "../client/user-client.ts";
 import { ConfigError } from "../config.ts";
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
@@ -190,7 +191,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
 const address = process.env.ADDRESS ?? "localhost:50051";
 const run = randomUUID().slice(0, 8);
 try {
-  using client = createUserClient(address, { token: await readToken() });
+  using client = createUserClient(address, { token: await readToken(), credentials: credentials.createInsecure() });
   await walk({ client, ids: new Set(), email: (name) => `${name}.${run}@example.com` });
 } catch (error) {
   process.stderr.write(`\n${error instanceof ConfigError ? error.message : explain(ConnectError.from(error))}\n`);
