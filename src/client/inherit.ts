@@ -61,8 +61,9 @@ interface Incoming {
   header(name: string): string | null;
 }
 
-function readContext({ signal, requestHeader, timeoutMs }: IncomingContext): Incoming {
-  return { signal, leftMs: timeoutMs(), header: (name) => requestHeader.get(name) };
+function readContext(context: IncomingContext): Incoming {
+  const { signal, requestHeader } = context;
+  return { signal, leftMs: context.timeoutMs(), header: (name) => requestHeader.get(name) };
 }
 
 function readCall(call: IncomingCall): Incoming {

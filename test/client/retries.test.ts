@@ -184,7 +184,7 @@ describe("the budget of retries", () => {
     let attempts = 0;
     const getUser: handleUnaryCall<unknown, unknown> = (_call, callback) => {
       attempts++;
-      callback(UNAVAILABLE);
+      callback(FULL ? UNAVAILABLE : TRY_AGAIN);
     };
     const { address } = await startBareServer(UserService, { getUser });
     // Each has an address of its own, because those of one address in one process share their budget.
