@@ -6,6 +6,7 @@ import { createFake, failing, unavailable } from "../../src/testing/testing.ts";
 import { publishedClient } from "../support/client.ts";
 import { freshDatabase } from "../support/database.ts";
 import { failureOf } from "../support/errors.ts";
+import { lastingPort } from "../support/ports.ts";
 import { servingTestServer, startTestServer, type TestServer, tokenFor } from "../support/server.ts";
 import { wordsOf } from "../user-service/chat-member.ts";
 
@@ -148,7 +149,7 @@ describe("a room whose calls break off", () => {
   });
 
   it("is joined from its beginning where it has begun anew", async () => {
-    const first = await startTestServer();
+    const first = await startTestServer({ environment: { PORT: String(await lastingPort()) } });
     await using ada = enter(first, "ada", { postOnly: true });
     for (const message of ["one", "two", "three"]) await ada.send(message);
     await first.server.stop();
@@ -158,7 +159,8 @@ describe("a room whose calls break off", () => {
 
   it("goes on at other replicas, where nothing is missed, repeated or posted twice", async () => {
     const environment = { DATABASE_URL: await freshDatabase() };
-    const replicas = [await servingTestServer({ environment }), await servingTestServer({ environment })];
+    const startReplica = (port: number) => servingTestServer({ environment: { ...environment, PORT: String(port) } });
+    const replicas = [await startReplica(await lastingPort()), await startReplica(await lastingPort())];
     const address = `ipv4:${replicas.map((replica) => replica.address).join(",")}`;
     const rooms = ["ada", "bob"].map((id) => enter({ address }, id));
     const heard = rooms.map((room) => Array.fromAsync(room));
@@ -167,7 +169,7 @@ describe("a room whose calls break off", () => {
       for (let n = 0; n < 20; n++) for (const room of rooms) posted.push(room.send(`${index} ${n}`));
       await Promise.all(posted.slice(0, posted.length / 2));
       await server.stop();
-      await servingTestServer({ environment: { ...environment, PORT: String(port) } });
+      await startReplica(port);
     }
     const sequences = (await Promise.all(posted)).map(({ sequence }) => Number(sequence));
     expect(sequences.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 80 }, (_, n) => n + 1));

@@ -6,6 +6,7 @@ import { createFake, failing, unavailable } from "../../src/testing/testing.ts";
 import { publishedClient } from "../support/client.ts";
 import { freshDatabase } from "../support/database.ts";
 import { failureOf } from "../support/errors.ts";
+import { lastingPort } from "../support/ports.ts";
 import { chooseSeed, Random } from "../support/random.ts";
 import { servingTestServer, startTestServer, type TestServer, tokenFor } from "../support/server.ts";
 
@@ -174,7 +175,8 @@ describe("an editor whose calls break off", () => {
     const seed = chooseSeed();
     const random = new Random(seed);
     const environment = { DATABASE_URL: await freshDatabase() };
-    const replicas = [await servingTestServer({ environment }), await servingTestServer({ environment })];
+    const startReplica = (port: number) => servingTestServer({ environment: { ...environment, PORT: String(port) } });
+    const replicas = [await startReplica(await lastingPort()), await startReplica(await lastingPort())];
     const address = `ipv4:${replicas.map((replica) => replica.address).join(",")}`;
     const id = await someoneWith({ address }, "");
     const editors = await Promise.all(["ada", "bob", "eve"].map((who) => open({ address }, id, who)));
@@ -191,7 +193,7 @@ describe("an editor whose calls break off", () => {
     for (const { port, server } of replicas) {
       const typing = type(30);
       await server.stop();
-      await servingTestServer({ environment: { ...environment, PORT: String(port) } });
+      await startReplica(port);
       await typing;
     }
     await Promise.all(editors.map((editor) => editor.settled()));

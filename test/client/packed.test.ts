@@ -16,7 +16,17 @@ const PATH = [join(MODULES, ".bin"), process.env.PATH].join(delimiter);
 const NEEDED = ["@bufbuild", "@connectrpc", "@grpc", "@types", "oauth4webapi", "ot-text-unicode", "unicount"];
 
 /** What the package gives to tests is a server, and needs all of it; that some of it is linked already, does not matter. */
-const NEEDED_BY_SERVERS = ["csv-parse", "grpc-health-check", "jose", "node-pg-migrate", "p-limit", "pg", "pino", "pino-pretty", "zod"];
+const NEEDED_BY_SERVERS = [
+  "csv-parse",
+  "grpc-health-check",
+  "jose",
+  "node-pg-migrate",
+  "p-limit",
+  "pg",
+  "pino",
+  "pino-pretty",
+  "zod",
+];
 
 const SCRIPT = `
 import { createUserClient } from "user-service/client";

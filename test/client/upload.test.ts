@@ -9,6 +9,7 @@ import { createFake, failing, unavailable } from "../../src/testing/testing.ts";
 import { publishedClient } from "../support/client.ts";
 import { freshDatabase } from "../support/database.ts";
 import { failureOf } from "../support/errors.ts";
+import { lastingPort } from "../support/ports.ts";
 import { servingTestServer, startTestServer } from "../support/server.ts";
 import { csvOf, summaryOf } from "../user-service/upload-files.ts";
 
@@ -111,7 +112,8 @@ describe("upload", () => {
 
   it("goes on at another replica, and imports each row once", async () => {
     const environment = { DATABASE_URL: await freshDatabase() };
-    const replicas = [await servingTestServer({ environment }), await servingTestServer({ environment })];
+    const startReplica = (port: number) => servingTestServer({ environment: { ...environment, PORT: String(port) } });
+    const replicas = [await startReplica(await lastingPort()), await startReplica(await lastingPort())];
     const client = publishedClient({ address: `ipv4:${replicas.map(({ address }) => address).join(",")}` });
     const stops: Promise<void>[] = [];
     const onProgress = ({ sentBytes, totalBytes, attempt }: UploadProgress) => {
@@ -121,7 +123,7 @@ describe("upload", () => {
         (async () => {
           for (const { port, server } of replicas) {
             await server.stop();
-            await servingTestServer({ environment: { ...environment, PORT: String(port) } });
+            await startReplica(port);
           }
         })(),
       );

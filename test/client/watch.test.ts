@@ -6,6 +6,7 @@ import { createFake, failing, unavailable } from "../../src/testing/testing.ts";
 import { publishedClient } from "../support/client.ts";
 import { freshDatabase } from "../support/database.ts";
 import { failureOf } from "../support/errors.ts";
+import { lastingPort } from "../support/ports.ts";
 import { newUsers, servingTestServer, startTestServer } from "../support/server.ts";
 
 const { CREATED, UPDATED, SNAPSHOT, SNAPSHOT_END, HEARTBEAT } = WatchEventType;
@@ -150,7 +151,7 @@ describe("watch", () => {
     });
 
     it("takes a service that has forgotten everything for the same", async () => {
-      const first = await startTestServer();
+      const first = await startTestServer({ environment: { PORT: String(await lastingPort()) } });
       const client = publishedClient(first);
       await client.createUsers(newUsers(1));
       await using events = watch(client, { snapshot: true, onExpired: "snapshot", heartbeatMs: 100 });
@@ -164,7 +165,8 @@ describe("watch", () => {
 
   it("goes from one replica to another, and misses nothing", async () => {
     const environment = { DATABASE_URL: await freshDatabase() };
-    const replicas = [await servingTestServer({ environment }), await servingTestServer({ environment })];
+    const startReplica = (port: number) => servingTestServer({ environment: { ...environment, PORT: String(port) } });
+    const replicas = [await startReplica(await lastingPort()), await startReplica(await lastingPort())];
     const [first] = replicas;
     const client = publishedClient({ address: `ipv4:${replicas.map(({ address }) => address).join(",")}` });
     const interruptions: ConnectError[] = [];
@@ -179,7 +181,7 @@ describe("watch", () => {
     for (const { server } of replicas) {
       await server.stop();
       if (server === first?.server) {
-        await servingTestServer({ environment: { ...environment, PORT: String(first.port) } });
+        await startReplica(first.port);
         for (let n = 0; n < 20; n++) await client.createUser(newUsers(1, `after${n}`)[0] ?? {});
       }
     }

@@ -10,12 +10,13 @@ import { ChatMessageType } from "../../src/gen/user/v1/user_service_pb.ts";
 import { WatchEventType } from "../../src/gen/user/v1/watch_pb.ts";
 import { freshDatabase } from "../support/database.ts";
 import { FULL } from "../support/full.ts";
+import { lastingPort } from "../support/ports.ts";
 import { startProcess } from "../support/process.ts";
 import { servingTestServer } from "../support/server.ts";
 
 const CALLS_PER_S = FULL ? 300 : 100;
 /** How often each of the two replicas is restarted. */
-const ROUNDS = FULL ? 10 : 1;
+const ROUNDS = FULL ? 5 : 1;
 const WATCHES = FULL ? 10 : 2;
 const MEMBERS = FULL ? 10 : 2;
 /** Between a restart and the next, in which clients find the new one. */
@@ -27,7 +28,7 @@ interface Replica {
 }
 
 /** Starts a replica: in the full form in a process of its own, which stops as it does in production. */
-async function startReplica(url: string, port = 0): Promise<Replica> {
+async function startReplica(url: string, port: number): Promise<Replica> {
   const environment = { AUTH: "none", DATABASE_URL: url, PORT: String(port), LOG_LEVEL: "info" };
   if (!FULL) {
     const replica = await servingTestServer({ environment });
@@ -116,7 +117,7 @@ function clientOf(replicas: readonly Replica[]): UserClient {
 describe("replicas that are restarted in turn, under load", () => {
   it("fail no call that may be retried, and lose or repeat no event and no text", async () => {
     const url = await freshDatabase();
-    const replicas = [await startReplica(url), await startReplica(url)];
+    const replicas = [await startReplica(url, await lastingPort()), await startReplica(url, await lastingPort())];
     const client = clientOf(replicas);
 
     const interruptions: string[] = [];
@@ -146,6 +147,7 @@ describe("replicas that are restarted in turn, under load", () => {
         await setTimeout(REST_MS);
         await stop();
         replicas[index] = await startReplica(url, port);
+        if (FULL) console.info({ round, index, calls: load.calls, failures: load.failures.length });
       }
     }
     await setTimeout(REST_MS);

@@ -4,6 +4,7 @@ import { readFailure } from "../../src/client/failure.ts";
 import { createUserClient } from "../../src/client/user-client.ts";
 import { createFake, failing, startTestServer, unavailable } from "../../src/testing/testing.ts";
 import { failureOf } from "../support/errors.ts";
+import { lastingPort } from "../support/ports.ts";
 import { newUsers } from "../support/server.ts";
 
 describe("startTestServer", () => {
@@ -27,7 +28,7 @@ describe("startTestServer", () => {
   });
 
   it("listens on the port that it is told, also after another one", async () => {
-    const first = await startTestServer();
+    const first = await startTestServer({ port: await lastingPort() });
     await first.stop();
     await using second = await startTestServer({ port: first.port });
     expect(second.address).toBe(first.address);
