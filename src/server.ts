@@ -42,6 +42,12 @@ const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
 /** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
 const MAX_CONCURRENT_STREAMS = 1000;
 
+/**
+ * A replica is called as soon as it listens, also by clients that ask no health service; so it first waits so long for what it needs.
+ * Without that it listens as well, and says that it cannot serve.
+ */
+const START_GRACE_MS = 500;
+
 /** The server cannot listen where it is told to. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
@@ -107,6 +113,7 @@ export async function startServer(
     live,
   );
 
+  await readiness.within(START_GRACE_MS);
   const port = await listen(server, config).catch(async (error: unknown) => {
     await application.close();
     throw error;

@@ -38,9 +38,10 @@ const RETRY_POLICY: MethodConfig["retryPolicy"] = {
 
 /**
  * A bucket of tokens: each UNAVAILABLE takes one, each success gives a tenth back, and nothing is retried while it is not more than
- * half full. So a service that is down gets five calls again and then none, and one that drops a few calls, all of them.
+ * half full. So a service that is down gets seven attempts too many from each client and then none, and one that drops a few calls, all of
+ * them.
  */
-const RETRY_THROTTLING: ServiceConfig["retryThrottling"] = { maxTokens: 10, tokenRatio: 0.1 };
+const RETRY_THROTTLING: ServiceConfig["retryThrottling"] = { maxTokens: 20, tokenRatio: 0.1 };
 
 /**
  * Leaves an address out for a while at which nearly all calls fail while others serve (gRFC A50). grpc-js takes every code but OK for a

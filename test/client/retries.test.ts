@@ -177,8 +177,8 @@ describe("a creation", () => {
 describe("the budget of retries", () => {
   const CLIENTS = FULL ? 50 : 5;
   /** In FULL, for a minute; else as fast as it goes. */
-  const CALLS = FULL ? 120 : 30;
-  const PAUSE_MS = FULL ? 500 : 0;
+  const CALLS = FULL ? 60 : 40;
+  const PAUSE_MS = FULL ? 900 : 0;
 
   it("leaves a service that is down with at most 1.2 attempts for each call, whoever calls", async () => {
     let attempts = 0;

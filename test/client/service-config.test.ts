@@ -39,7 +39,7 @@ describe("the service config", () => {
     expect(names.filter((name) => !plain.includes(name))).toEqual(["CreateUser", "CreateUsers"]);
   });
 
-  it("stops retries after five failures in a row, until calls succeed", () => {
-    expect(toServiceConfig([UserService]).retryThrottling).toEqual({ maxTokens: 10, tokenRatio: 0.1 });
+  it("stops retries after ten failures in a row, until calls succeed", () => {
+    expect(toServiceConfig([UserService]).retryThrottling).toEqual({ maxTokens: 20, tokenRatio: 0.1 });
   });
 });
