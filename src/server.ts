@@ -48,6 +48,12 @@ const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
   CollaborativeEditResponseSchema,
 ]);
 
+/**
+ * A replica is called as soon as it listens, also by clients that ask no health service; so it first waits so long for what it needs.
+ * Without that it listens as well, and says that it cannot serve.
+ */
+const START_GRACE_MS = 500;
+
 /** A server that accepts calls. */
 export interface RunningServer {
   /** The port it listens on. */
@@ -124,6 +130,7 @@ export async function startServer(
     longestCallMs: longestOf(everything.flatMap(({ methods }) => methods).map((method) => policies(pathOf(method)))),
     report: (counts) => logger.warn({ counts }, "connections cut off"),
   });
+  await readiness.within(START_GRACE_MS);
   const listener = await listen(config.host, config.port, {
     accept(socket) {
       if (!guard.admit(socket)) return;

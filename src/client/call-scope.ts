@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { CallNotes } from "./call-event.ts";
 
 /** The longest time that a timer of Node measures. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -10,15 +11,21 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class CallScope {
   /** When the call must be over, in milliseconds since the epoch; Infinity for never. */
   readonly deadline: number;
+  /** What the response tells of the call. */
+  readonly notes: CallNotes = new CallNotes();
   readonly #controller = new AbortController();
   readonly #callerSignal: AbortSignal | undefined;
-  readonly #onEnd: (scope: CallScope) => void;
+  readonly #onEnd: (scope: CallScope, code: Code | undefined) => void;
   #onWire = false;
   #over = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `onEnd` is told when the call has ended, however it did. */
-  constructor(callerSignal: AbortSignal | undefined, timeoutMs: number, onEnd: (scope: CallScope) => void) {
+  /** `onEnd` is told once when the call has ended, and how: undefined stands for OK. */
+  constructor(
+    callerSignal: AbortSignal | undefined,
+    timeoutMs: number,
+    onEnd: (scope: CallScope, code: Code | undefined) => void,
+  ) {
     this.deadline = Date.now() + timeoutMs;
     this.#callerSignal = callerSignal;
     this.#onEnd = onEnd;
@@ -52,15 +59,16 @@ export class CallScope {
   abort(reason: ConnectError): void {
     if (this.#over) return;
     this.#controller.abort(reason);
-    this.end();
+    this.end(reason.code);
   }
 
-  /** Lets go of all that watched the call. */
-  end(): void {
+  /** Lets go of all that watched the call, which has ended with this code; undefined stands for OK. */
+  end(code: Code | undefined): void {
+    if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
     this.#callerSignal?.removeEventListener("abort", this.#follow);
-    this.#onEnd(this);
+    this.#onEnd(this, code);
   }
 
   /** What `work` results in, unless the call is called off before. */

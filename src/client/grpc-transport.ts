@@ -20,7 +20,9 @@ import {
 } from "@connectrpc/connect";
 import type { Client } from "@grpc/grpc-js";
 import { pathOf } from "../contract/path.ts";
+import type { OnCall } from "./call-event.ts";
 import { CallScope } from "./call-scope.ts";
+import { inheritedKey } from "./inherit.ts";
 import { mapAsync } from "./map-async.ts";
 import { callStreaming } from "./streaming-call.ts";
 import { callUnary } from "./unary-call.ts";
@@ -34,6 +36,7 @@ export interface GrpcTransportOptions {
   timeoutMsOf(method: DescMethod): number;
   /** From the caller inward: the first sees a call first. */
   readonly interceptors: readonly Interceptor[];
+  readonly onCall?: OnCall | undefined;
 }
 
 /** Carries the calls of Connect's clients over a channel of grpc-js. */
@@ -57,7 +60,7 @@ export class GrpcTransport implements Transport {
     input: MessageInitShape<I>,
     contextValues?: ContextValues,
   ): Promise<UnaryResponse<I, O>> {
-    const response = await this.#run(method, signal, timeoutMs, (scope) => ({
+    const response = await this.#run(method, signal, timeoutMs, contextValues, (scope) => ({
       ...this.#common(method, scope, header, contextValues),
       stream: false,
       method,
@@ -74,7 +77,7 @@ export class GrpcTransport implements Transport {
     input: AsyncIterable<MessageInitShape<I>>,
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O>> {
-    const response = this.#run(method, signal, timeoutMs, (scope) => ({
+    const response = this.#run(method, signal, timeoutMs, contextValues, (scope) => ({
       ...this.#common(method, scope, header, contextValues),
       stream: true,
       method,
@@ -96,12 +99,17 @@ export class GrpcTransport implements Transport {
   #begin(
     method: DescMethod,
     signal: AbortSignal | undefined,
-    timeoutMs = this.#options.timeoutMsOf(method),
+    statedMs: number | undefined,
+    values: ContextValues | undefined,
   ): CallScope {
+    const ownMs = this.#options.timeoutMsOf(method);
+    const timeoutMs =
+      statedMs !== undefined && values?.get(inheritedKey) ? Math.min(statedMs, ownMs) : (statedMs ?? ownMs);
     // Connect's clients take zero and below for "no timeout".
-    const scope = new CallScope(signal, timeoutMs > 0 ? timeoutMs : Number.POSITIVE_INFINITY, (ended) =>
-      this.#open.delete(ended),
-    );
+    const scope = new CallScope(signal, timeoutMs > 0 ? timeoutMs : Number.POSITIVE_INFINITY, (ended, code) => {
+      this.#open.delete(ended);
+      this.#options.onCall?.(ended.notes.toEvent(pathOf(method).slice(1), code));
+    });
     if (this.#closed) scope.abort(closed());
     if (!scope.signal.aborted) this.#open.add(scope);
     return scope;
@@ -122,13 +130,14 @@ export class GrpcTransport implements Transport {
     method: DescMethod,
     signal: AbortSignal | undefined,
     timeoutMs: number | undefined,
+    contextValues: ContextValues | undefined,
     toRequest: (scope: CallScope) => UnaryRequest | StreamRequest,
   ): Promise<UnaryResponse | StreamResponse> {
-    const scope = this.#begin(method, signal, timeoutMs);
+    const scope = this.#begin(method, signal, timeoutMs, contextValues);
     try {
       const response = await scope.race(this.#invoke(toRequest(scope), scope));
       // A stream lasts longer, if it is one of grpc-js.
-      if (!response.stream || !scope.onWire) scope.end();
+      if (!response.stream || !scope.onWire) scope.end(undefined);
       return response;
     } catch (error) {
       const failure = ConnectError.from(error);

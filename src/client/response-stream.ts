@@ -27,6 +27,7 @@ export class ResponseStream implements AsyncIterableIterator<Message> {
     call.on("readable", this.#wake);
     call.on("metadata", (metadata) => {
       this.#receivedHeader = toHeaders(metadata);
+      scope.notes.add(this.#receivedHeader);
       this.#header.resolve(this.#receivedHeader);
     });
     // Comes before a status other than OK, and says no more than it.
@@ -70,9 +71,11 @@ export class ResponseStream implements AsyncIterableIterator<Message> {
 
   #end(received: CallStatus): void {
     this.#status = received;
-    this.#scope.end();
+    const trailer = toHeaders(received.metadata);
+    this.#scope.notes.add(trailer);
+    this.#scope.end(received.code === status.OK ? undefined : received.code);
     this.#ended.abort();
-    addHeaders(this.trailer, toHeaders(received.metadata));
+    addHeaders(this.trailer, trailer);
     // A call that fails before it has headers has none.
     if (received.code === status.OK) this.#header.resolve(this.#receivedHeader);
     else this.#header.reject(toConnectError(received, this.#receivedHeader));

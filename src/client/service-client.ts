@@ -1,11 +1,19 @@
 import type { DescMethodClientStreaming, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, createClient, type Interceptor, makeAnyClient } from "@connectrpc/connect";
-import { type ChannelCredentials, type ChannelOptions, Client as GrpcClient } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  compressionAlgorithms,
+  Client as GrpcClient,
+} from "@grpc/grpc-js";
 import { readPolicies } from "../contract/policy.ts";
+import type { OnCall } from "./call-event.ts";
 import { cancelOnReturn } from "./cancel-on-return.ts";
+import { toChannelOptions } from "./channel-options.ts";
 import { type Requests, takeIterables } from "./expected-count.ts";
 import { GrpcTransport } from "./grpc-transport.ts";
-import { toServiceConfig } from "./service-config.ts";
+import { staysLocal } from "./plain-text.ts";
+import { setRequestIds } from "./request-ids.ts";
 import { type TlsClientOptions, toCredentials, toTlsChannelOptions } from "./tls.ts";
 import { sendToken, type Token } from "./token.ts";
 
@@ -14,8 +22,8 @@ export interface ClientOptions {
   /** Sent with each call, as `authorization: Bearer ...`. */
   readonly token?: Token;
   /**
-   * Whether connections are secured, and how: true trusts the authorities that Node.js knows. Without TLS, which is the
-   * default, everything on the way can read the token.
+   * Whether connections are secured, and how: true trusts the authorities that Node.js knows. By default they are not, and a
+   * `token` is sent to this machine only; false sends it in plain text elsewhere too, where a mesh encrypts it or nobody listens.
    */
   readonly tls?: boolean | TlsClientOptions;
   /** Credentials of grpc-js, instead of `tls`, for what that cannot say. */
@@ -32,6 +40,10 @@ export interface ClientOptions {
    * requests can be read only once, so that the second attempt fails with INTERNAL.
    */
   readonly interceptors?: readonly Interceptor[];
+  /** Is told of every call when it has ended, for logs and metrics. */
+  readonly onCall?: OnCall;
+  /** Has requests compressed with gzip. Not by default: it costs both sides time, and is worth it on slow networks. */
+  readonly compression?: "gzip";
 }
 
 /**
@@ -52,20 +64,26 @@ type ServiceMethods<S extends DescService> = {
 
 /**
  * Makes a client of a service at an address as gRPC writes it, such as `localhost:50051` or `dns:///users.example.com:443`.
- * It connects when it is first used. Deadlines and retries are those of the contract.
+ * It connects when it is first used. Deadlines and retries are those of the contract. What can have a `request_id` gets
+ * one, so that it is retried as well; clients of the same address in one process share one budget of retries.
  *
- * @throws Error if a method of the service states no policy.
+ * @throws Error if a method of the service states no policy, or if the token would leave this machine in plain text.
  */
 export function createServiceClient<S extends DescService>(
   service: S,
   address: string,
   options: ClientOptions = {},
 ): ServiceClient<S> {
-  const { token, interceptors = [], defaultTimeoutMs } = options;
+  const { token, tls, interceptors = [], defaultTimeoutMs, onCall } = options;
+  if (token !== undefined && tls === undefined && options.credentials === undefined && !staysLocal(address)) {
+    throw new Error(`the token would be sent to ${address} in plain text: set tls`);
+  }
   const policies = readPolicies([service]);
   const transport = new GrpcTransport(openChannel(service, address, options), {
     timeoutMsOf: (method) => defaultTimeoutMs ?? policies.get(method)?.defaultDeadlineMs ?? Number.POSITIVE_INFINITY,
-    interceptors: token === undefined ? interceptors : [...interceptors, sendToken(token)],
+    // Outermost, so that an interceptor which makes a call again does so with the same ids.
+    interceptors: [setRequestIds, ...interceptors, ...(token === undefined ? [] : [sendToken(token)])],
+    onCall,
   });
   const close = () => transport.close();
   return { ...methodsOf(service, createClient(service, transport)), close, [Symbol.dispose]: close };
@@ -74,11 +92,8 @@ export function createServiceClient<S extends DescService>(
 function openChannel(service: DescService, address: string, options: ClientOptions): GrpcClient {
   const { tls = false } = options;
   return new GrpcClient(address, options.credentials ?? toCredentials(tls), {
-    "grpc.service_config": JSON.stringify(toServiceConfig([service])),
-    // The contract decides, not a record of the name service.
-    "grpc.service_config_disable_resolution": 1,
-    "grpc.enable_retries": 1,
-    "grpc.enable_channelz": 0,
+    ...toChannelOptions([service], { setsRequestIds: true }),
+    ...(options.compression === "gzip" && { "grpc.default_compression_algorithm": compressionAlgorithms.gzip }),
     ...toTlsChannelOptions(tls),
     ...options.channelOptions,
   });

@@ -31,9 +31,12 @@ export function callUnary(client: Client, request: UnaryRequest, scope: CallScop
     cancelWith(call, scope.signal);
     call.on("metadata", (metadata) => {
       responseHeader = toHeaders(metadata);
+      scope.notes.add(responseHeader);
     });
     // Comes after the callback, always.
     call.on("status", (status) => {
+      const trailer = toHeaders(status.metadata);
+      scope.notes.add(trailer);
       if (failure !== null || response === undefined) reject(toConnectError(failure ?? status, responseHeader));
       else
         resolve({
@@ -42,7 +45,7 @@ export function callUnary(client: Client, request: UnaryRequest, scope: CallScop
           method,
           message: response,
           header: responseHeader,
-          trailer: toHeaders(status.metadata),
+          trailer,
         });
     });
   });

@@ -3,3 +3,9 @@ export const EXPECTED_COUNT = "x-expected-count";
 
 /** Trailing metadata: a serialised google.rpc.Status, whose details say more about an error. */
 export const STATUS_DETAILS = "grpc-status-details-bin";
+
+/** Metadata, in both directions, that holds the request id: back to clients that sent one, and with every failure. */
+export const REQUEST_ID = "x-request-id";
+
+/** Request metadata: the trace that a call belongs to (W3C Trace Context). */
+export const TRACEPARENT = "traceparent";

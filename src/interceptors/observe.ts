@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Metadata, status } from "@grpc/grpc-js";
+import { REQUEST_ID } from "../contract/headers.ts";
 import { keepRecord } from "../grpc/call-record.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status.ts";
 import type { OpenCalls } from "./open-calls.ts";
@@ -25,9 +26,6 @@ export interface EndedCall {
 
 /** Is told of every call that has ended, once, whatever ended it. Must not throw. */
 export type CallSubscriber = (ended: EndedCall) => void;
-
-/** Metadata, in both directions, that holds the request id: back to clients that sent one, and with every failure. */
-export const REQUEST_ID = "x-request-id";
 
 const ACCEPTED_REQUEST_ID = /^[\w.:-]{1,128}$/;
 const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;

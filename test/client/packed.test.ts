@@ -13,7 +13,20 @@ const MODULES = join(ROOT, "node_modules");
 const PATH = [join(MODULES, ".bin"), process.env.PATH].join(delimiter);
 
 /** What the client and the stubs need. The rest of the dependencies is the server's, and not there. */
-const NEEDED = ["@bufbuild", "@connectrpc", "@grpc", "@types"];
+const NEEDED = ["@bufbuild", "@connectrpc", "@grpc", "@types", "oauth4webapi", "ot-text-unicode", "unicount"];
+
+/** What the package gives to tests is a server, and needs all of it; that some of it is linked already, does not matter. */
+const NEEDED_BY_SERVERS = [
+  "csv-parse",
+  "grpc-health-check",
+  "jose",
+  "node-pg-migrate",
+  "p-limit",
+  "pg",
+  "pino",
+  "pino-pretty",
+  "zod",
+];
 
 const SCRIPT = `
 import { createUserClient } from "user-service/client";
@@ -27,6 +40,16 @@ console.log(user.name);
 const TYPES = `
 import { type CallOptions, type Client, Code, ConnectError } from "@connectrpc/connect";
 import { createUserClient, type UserClient } from "user-service/client";
+import { joinRoom, type Room } from "user-service/client/chat";
+import { type Editor, edit } from "user-service/client/edit";
+import { type Failure, readFailure } from "user-service/client/failure";
+import { inherit } from "user-service/client/inherit";
+import { listAll } from "user-service/client/list-all";
+import { clientCredentials } from "user-service/client/oauth";
+import { upload } from "user-service/client/upload";
+import { type WatchOptions, watch } from "user-service/client/watch";
+import { type GrpcClient, UserServiceClient } from "user-service/grpc-js";
+import { createFake, type Script, type TestServer } from "user-service/testing";
 import { type User, UserRole } from "user-service/gen/user/v1/user_pb";
 import { UserService } from "user-service/gen/user/v1/user_service_pb";
 
@@ -40,6 +63,23 @@ export const { createdCount } = await client.createUsers(new Set([{ email: "ada@
 await client.createUsers([{ id: "ada" }]);
 // @ts-expect-error because it must not compile: a timeout is a number.
 createUserClient("localhost:50051", { defaultTimeoutMs: "5s" });
+export const plainest: CallOptions = inherit({ signal: options.signal!, requestHeader: new Headers(), timeoutMs: () => 5 });
+export const everybody: User[] = await Array.fromAsync(listAll(plain));
+const following: WatchOptions = { snapshot: true, onExpired: "snapshot" };
+for await (const { user } of watch(plain, following)) console.log(user?.id);
+export const room: Room = joinRoom(plain, "lobby", { afterSequence: 3n });
+export const rows: bigint = (await upload(plain, "users.csv")).rowCount;
+export const editor: Editor = await edit(plain, "ada");
+export const failure: Failure = readFailure(new Error());
+export const token: () => Promise<string> = clientCredentials({ tokenEndpoint: "", clientId: "", clientSecret: "" });
+export const callbacks: (client: GrpcClient<typeof UserService>) => void = (of) => of.getUser({ id: "" }, () => {});
+export const make: typeof UserServiceClient = UserServiceClient;
+export const script: Script = { getUser: async ({ id }) => ({ user: { id } }) };
+export const fake: TestServer = await createFake(script);
+// @ts-expect-error because it must not compile: a fake answers with what the method answers.
+export const wrong: Script = { getUser: async () => ({ user: 5 }) };
+// @ts-expect-error because it must not compile: there is no such method.
+export const unknown: Script = { getUsers: async () => ({}) };
 export const missing = (error: unknown) => ConnectError.from(error).code === Code.NotFound;
 `;
 
@@ -56,6 +96,17 @@ const TSCONFIG = {
   },
   include: ["*.ts"],
 };
+
+/** The blocks of code of a page: those that run, one after another as a program, and those that are only compiled. */
+function codeOf(page: string): { readonly program: string; readonly others: readonly string[] } {
+  const blocksOf = (fence: string) => [...page.matchAll(new RegExp(`^\`\`\`${fence}\\n(.*?)^\`\`\``, "gms"))];
+  const [running, others] = ["ts", "typescript"].map((fence) => blocksOf(fence).map(([, code = ""]) => code)) as [
+    string[],
+    string[],
+  ];
+  // An import may stand anywhere.
+  return { program: running.join("\n"), others };
+}
 
 /** Prints the files that an import loads. */
 const TRACE = `
@@ -76,10 +127,14 @@ describe("the package", () => {
     await mkdir(unpacked, { recursive: true });
     const { name, version } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
     await run("tar", ["-xzf", join(project, `${name}-${version}.tgz`), "--strip-components=1", "-C", unpacked]);
-    for (const each of NEEDED) await symlink(join(MODULES, each), join(project, "node_modules", each));
+    for (const each of [...NEEDED, ...NEEDED_BY_SERVERS])
+      await symlink(join(MODULES, each), join(project, "node_modules", each));
 
     const readme = await readFile(join(ROOT, "README.md"), "utf8");
-    const files = {
+    const guide = codeOf(await readFile(join(ROOT, "docs/client.md"), "utf8"));
+    const files: Record<string, string> = {
+      "guide.ts": guide.program,
+      ...Object.fromEntries(guide.others.map((code, index) => [`guide-${index}.ts`, code])),
       "package.json": JSON.stringify({ type: "module" }),
       "tsconfig.json": JSON.stringify(TSCONFIG),
       "script.js": SCRIPT,
@@ -123,6 +178,24 @@ describe("the package", () => {
     expect(printed).toContain("reason: 'STRING_MIN_BYTES'");
   });
 
+  it("runs the code of docs/client.md", async () => {
+    const { address } = await startTestServer();
+    const file = join(project, "guide.ts");
+    await writeFile(file, (await readFile(file, "utf8")).replaceAll("localhost:50051", address));
+    const printed = await node("guide.ts", [], { TOKEN: await tokenFor(ADMIN) });
+    for (const line of [
+      /^user.v1.UserService\/GetUser OK \d+ 1 /m,
+      /^ALREADY_EXISTS EMAIL_TAKEN \[\] undefined [0-9a-f]+-\d+$/m,
+      /^[0-9a-f-]{36} Grace$/m,
+      /^1n (admin|root) hello$/m,
+      /^31 of 31 bytes$/m,
+      /^1n \[\]$/m,
+    ]) {
+      expect(printed).toMatch(line);
+    }
+    expect(printed).toContain("[ 'getUser', [");
+  }, 60_000);
+
   it("loads no code but stubs with the stubs", async () => {
     const loaded = await loadedBy("user-service/gen/user/v1/user_service_pb");
     expect(loaded).toContain("dist/gen/user/v1/user_pb.js");
@@ -133,6 +206,22 @@ describe("the package", () => {
     const loaded = await loadedBy("user-service/client");
     expect(loaded).toContain("dist/client/user-client.js");
     expect(loaded.filter((path) => !/^dist\/(client|contract|gen)\//.test(path))).toEqual([]);
+  });
+
+  it.each(["list-all", "watch", "chat", "upload", "edit", "failure", "inherit", "oauth"])(
+    "loads no code of the server with user-service/client/%s",
+    async (entry) => {
+      const loaded = await loadedBy(`user-service/client/${entry}`);
+      expect(loaded.length).toBeGreaterThan(0);
+      expect(loaded.filter((path) => !/^dist\/(client|contract|gen)\//.test(path))).toEqual([]);
+    },
+  );
+
+  it("loads nothing that only some need with the client", async () => {
+    const loaded = await loadedBy("user-service/client");
+    for (const part of ["watch", "chat", "upload", "edit/edit", "oauth"]) {
+      expect(loaded).not.toContain(`dist/client/${part}.js`);
+    }
   });
 
   it("holds the contract", async () => {

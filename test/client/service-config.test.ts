@@ -32,10 +32,14 @@ describe("the service config", () => {
     expect(toServiceConfig([ProbeService]).methodConfig).toEqual([]);
   });
 
-  it("throttles retries, and takes all addresses in turn", () => {
-    expect(toServiceConfig([UserService])).toMatchObject({
-      loadBalancingConfig: [{ round_robin: {} }],
-      retryThrottling: { maxTokens: 100, tokenRatio: 0.1 },
-    });
+  it("names those whose requests have a request_id as well, where the client sets it", () => {
+    const { methodConfig } = toServiceConfig([UserService], { setsRequestIds: true });
+    const names = methodConfig.flatMap(({ name }) => name.map(({ method }) => method));
+    const plain = toServiceConfig([UserService]).methodConfig.flatMap(({ name }) => name.map(({ method }) => method));
+    expect(names.filter((name) => !plain.includes(name))).toEqual(["CreateUser", "CreateUsers"]);
+  });
+
+  it("stops retries after ten failures in a row, until calls succeed", () => {
+    expect(toServiceConfig([UserService]).retryThrottling).toEqual({ maxTokens: 20, tokenRatio: 0.1 });
   });
 });
