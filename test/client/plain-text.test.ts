@@ -41,7 +41,7 @@ describe("a token", () => {
     const address = "users.example.com:50051";
     expect(() => createUserClient(address, { token: "a" })).toThrow("in plain text");
     createUserClient(address).close();
-    createUserClient(address, { token: "a", credentials: credentials.createSsl() }).close();
+    createUserClient(address, { token: "a", tls: true }).close();
     createUserClient(address, { token: "a", tls: false }).close();
     createUserClient("localhost:50051", { token: "a" }).close();
   });
