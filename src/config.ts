@@ -11,6 +11,8 @@ import { SETTINGS, type Setting } from "./settings.ts";
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Undefined if there is to be none. */
+  readonly gateway: GatewayConfig | undefined;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
   readonly tokens: TokenConfig | undefined;
   /** At least 32 bytes; undefined if one is to be made. */
@@ -26,6 +28,13 @@ export interface Config {
   readonly logFormat: Values["LOG_FORMAT"];
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
+}
+
+/** How browsers and curl reach the service. */
+export interface GatewayConfig {
+  readonly port: number;
+  /** The origins of the pages whose scripts may call; `*` for all. */
+  readonly origins: readonly string[];
 }
 
 /** How the database is reached. */
@@ -184,6 +193,8 @@ function complete(values: Values, faults: Faults): Config {
   return {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
+    gateway:
+      values.HTTP_PORT === undefined ? undefined : { port: values.HTTP_PORT, origins: values.CORS_ORIGINS ?? [] },
     tokens: values.AUTH === "none" ? undefined : toTokenConfig(values),
     pageTokenKey: values.PAGE_TOKEN_KEY,
     database: toDatabaseConfig(values),

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
@@ -6,6 +8,7 @@ import { type Config, type TokenConfig, toAddress } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import { type CallPolicy, readPolicies } from "./contract/policy.ts";
 import type { Principal } from "./domain/principal.ts";
+import { createGateway } from "./gateway/gateway.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
@@ -17,6 +20,7 @@ import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
 import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
+import { CallerAddresses, connectInProcess } from "./grpc/in-process.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
@@ -42,6 +46,9 @@ const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
 /** Calls that one connection may have open at a time; grpc-js allows any number unless told. */
 const MAX_CONCURRENT_STREAMS = 1000;
 
+/** The size of the largest message, in bytes, as grpc-js has it by default. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+
 /** The server cannot listen where it is told to. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
@@ -57,6 +64,8 @@ export class ListenError extends Error {
 export interface RunningServer {
   /** The port it listens on. */
   readonly port: number;
+  /** The port of the gateway; undefined if there is none. */
+  readonly httpPort: number | undefined;
   /** How many calls are open. */
   readonly openCalls: number;
   /** Stops gracefully: see stopGracefully. A second call waits for the same stop. */
@@ -85,6 +94,7 @@ export async function startServer(
       : exceptSuspended(tokenAuthentication(tokens), (userId) => application.isSuspended(userId));
   const openCalls = new OpenCalls();
   const live = new LiveStreams();
+  const callers = new CallerAddresses();
   const server = new Server({
     interceptors: interceptorsOf(authenticate, logger, descriptors, policies, openCalls) as ServerInterceptor[],
     "grpc.max_concurrent_streams": MAX_CONCURRENT_STREAMS,
@@ -107,14 +117,27 @@ export async function startServer(
     live,
   );
 
+  const gateway =
+    config.gateway &&
+    createGateway({
+      services: everything,
+      connect: connectInProcess(server),
+      maxStreams: MAX_CONCURRENT_STREAMS,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      origins: config.gateway.origins,
+      callerHeader: (address) => callers.headerFor(address),
+    });
   const port = await listen(server, config).catch(async (error: unknown) => {
     await application.close();
     throw error;
   });
+  const http = createServer((socket) => gateway?.accept(socket));
+  if (config.gateway) await once(http.listen(config.gateway.port, config.host), "listening");
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
     port,
+    httpPort: config.gateway && (http.address() as AddressInfo).port,
     get openCalls() {
       return openCalls.size;
     },
@@ -128,7 +151,8 @@ export async function startServer(
     // From now on it is not for the application to say that calls are served.
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
-    await stopGracefully({ server, health, live, calls: openCalls }, times);
+    http.close();
+    await stopGracefully({ server, gateway, health, live, calls: openCalls }, times);
     await application.close();
   }
 }

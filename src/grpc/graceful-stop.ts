@@ -9,6 +9,16 @@ export interface StoppableParts {
   readonly server: Server;
   readonly health: Health;
   readonly live: LiveStreams;
+  /** What hands on calls of other protocols; undefined if nothing does. */
+  readonly gateway:
+    | {
+        /** Refuses the calls that come from now on. */
+        drain(): void;
+        /** Resolves when the answers to all others have been handed to their sockets. */
+        idle(): Promise<void>;
+        close(): void;
+      }
+    | undefined;
   readonly calls: {
     /** Resolves when no call is open. */
     idle(): Promise<void>;
@@ -37,15 +47,18 @@ const LAST_WORDS_MS = 250;
  * ends those that do not in time with UNAVAILABLE too, and closes what is left.
  */
 export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
-  const { server, health, live, calls } = parts;
+  const { server, gateway, health, live, calls } = parts;
   health.set("NOT_SERVING");
   await setTimeout(delayMs);
 
+  gateway?.drain();
   const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
   live.stop(new ServerStoppingError());
   await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);
 
   calls.end(new ServerStoppingError());
-  await Promise.race([closed, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
+  const told = Promise.all([closed, gateway?.idle()]);
+  await Promise.race([told, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
+  gateway?.close();
   server.forceShutdown();
 }
