@@ -28,6 +28,6 @@ COPY migrations migrations
 COPY --from=build /app/dist dist
 # A number, because Kubernetes cannot tell from a name that it is not root.
 USER 65532:65532
-EXPOSE 50051
+EXPOSE 50051 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["node", "dist/health-check.js"]
 ENTRYPOINT ["node", "dist/main.js"]

@@ -25,7 +25,7 @@ const SERVERS: Readonly<Record<keyof Round, ServerScript>> = {
   baseline: { script: "tutorial-server.ts", environment: {} },
   service: {
     script: "../src/main.ts",
-    environment: { JWT_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json" },
+    environment: { JWT_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", HTTP_PORT: "none", LOG_FORMAT: "json" },
   },
 };
 

@@ -55,7 +55,7 @@ async function compare(scenario: Scenario): Promise<Row> {
       return Number(await runScript("raw-postgres.ts", JSON.stringify(order), GRACE_MS + seconds * 1000));
     };
     const service = async (): Promise<number> => {
-      const settings = { JWT_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", LOG_FORMAT: "json" };
+      const settings = { JWT_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", HTTP_PORT: "none", LOG_FORMAT: "json" };
       const environment = { ...settings, DATABASE_URL: await freshDatabase(), DATABASE_POOL_SIZE: String(POOL_SIZE) };
       return measure({ script: "../src/main.ts", environment }, scenario, { token, seconds, h2load });
     };

@@ -1,6 +1,8 @@
 /** What a person who starts the service for a try has to know. */
 export interface BannerFacts {
   readonly port: number;
+  /** The port of the gateway; undefined if there is none. */
+  readonly httpPort: number | undefined;
   readonly token: string;
   readonly storage: "memory" | "PostgreSQL";
   /** Whether connections are secured, and whether by certificates on both sides. */
@@ -8,16 +10,26 @@ export interface BannerFacts {
 }
 
 const SECURITY = {
-  off: "-plaintext",
-  server: "-cacert ca.pem",
-  mutual: "-cacert ca.pem -cert client.pem -key client-key.pem",
+  off: { grpcurl: "-plaintext", curl: "", scheme: "http" },
+  server: { grpcurl: "-cacert ca.pem", curl: " --cacert ca.pem", scheme: "https" },
+  mutual: {
+    grpcurl: "-cacert ca.pem -cert client.pem -key client-key.pem",
+    curl: " --cacert ca.pem --cert client.pem --key client-key.pem",
+    scheme: "https",
+  },
 } as const;
 
 /** What a person who starts the service for a try needs to see: where it is, a token, and calls to paste. */
-export function banner({ port, token, storage, tls }: BannerFacts): string {
-  const grpcurl = `grpcurl ${SECURITY[tls]}`;
-  const call = `${grpcurl} -H "authorization: Bearer $TOKEN"`;
+export function banner({ port, httpPort, token, storage, tls }: BannerFacts): string {
+  const { curl, scheme, ...security } = SECURITY[tls];
+  const grpcurl = `grpcurl ${security.grpcurl}`;
+  const header = `-H "authorization: Bearer $TOKEN"`;
+  const call = `${grpcurl} ${header}`;
   const address = `localhost:${port}`;
+  const overHttp =
+    httpPort === undefined
+      ? ""
+      : `  curl${curl} ${header} --json '{"pageSize":10}' ${scheme}://localhost:${httpPort}/user.v1.UserService/ListUsersPage\n`;
   const files = tls === "off" ? "" : " (ca.pem: who signed the service's certificate)";
   return `
 user-service serves gRPC on ${address}, from ${storage}.
@@ -32,6 +44,6 @@ Paste next${files}:
   ${call} -d '{"email":"ada@example.com","name":"Ada"}' ${address} user.v1.UserService/CreateUsers
   ${call} -d '{"page_size":10}' ${address} user.v1.UserService/ListUsers
   ${call} -d '{"message":"hello"}' ${address} user.v1.UserService/Chat
-
+${overHttp}
 `;
 }

@@ -14,6 +14,8 @@ import { toTlsOptions } from "./tls-config.ts";
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Undefined if there is to be none. */
+  readonly gateway: GatewayConfig | undefined;
   /** How callers prove who they are; undefined if everybody acts as an admin. */
   readonly authentication: AuthenticationConfig | undefined;
   /** How connections are secured; undefined for plain text. */
@@ -35,6 +37,13 @@ export interface Config {
   readonly logFormat: Values["LOG_FORMAT"];
   readonly shutdownDelayMs: number;
   readonly shutdownTimeoutMs: number;
+}
+
+/** How browsers and curl reach the service. */
+export interface GatewayConfig {
+  readonly port: number;
+  /** The origins of the pages whose scripts may call; `*` for all. */
+  readonly origins: readonly string[];
 }
 
 /** How the database is reached. */
@@ -194,6 +203,8 @@ function complete(values: Values, faults: Faults): Config {
   return {
     host: values.HOST ?? "",
     port: values.PORT ?? 0,
+    gateway:
+      values.HTTP_PORT === undefined ? undefined : { port: values.HTTP_PORT, origins: values.CORS_ORIGINS ?? [] },
     authentication: values.AUTH === "none" ? undefined : toAuthenticationConfig(values, production, faults),
     tls: toTlsOptions(values, (name, fault) => faults.add(name, fault)),
     pageTokenKey: values.PAGE_TOKEN_KEY,

@@ -34,13 +34,17 @@ async function run(config: Config): Promise<void> {
   stopOnSignals(starting, log);
   const server = await starting;
   const tls = tlsOf(config);
-  log.logger.info({ host: config.host, port: server.port, tls }, "listening");
+  const { port, httpPort } = server;
+  log.logger.info(
+    { host: config.host, port, ...(httpPort !== undefined && { http_port: httpPort }), tls },
+    "listening",
+  );
   const tokens = config.authentication?.tokens;
   const signing = tokens?.ephemeral ? signingOptions(tokens) : undefined;
   if (signing !== undefined) {
     const token = await signToken(signing, { id: "developer", role: "admin" }, SECONDS_PER_DAY);
     const storage = config.database === undefined ? "memory" : "PostgreSQL";
-    process.stderr.write(banner({ port: server.port, token, storage, tls }));
+    process.stderr.write(banner({ port, httpPort, token, storage, tls }));
   }
 }
 

@@ -1,16 +1,17 @@
-import type { DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import type { Socket } from "node:net";
+import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
 import { createAuthentication } from "./authentication.ts";
 import type { Config } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
-import { type CallPolicy, DEFAULT_MAX_REQUEST_BYTES, readPolicies } from "./contract/policy.ts";
+import { openEntrances } from "./entrances.ts";
+import { createGateway } from "./gateway/gateway.ts";
 import { file_google_rpc_error_details } from "./gen/google/rpc/error_details_pb.ts";
 import { ServerReflection } from "./gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "./gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { Health } from "./gen/health/v1/health_pb.ts";
-import { Access } from "./gen/policy/v1/policy_pb.ts";
 import { CollaborativeEditResponseSchema } from "./gen/user/v1/collaborative_edit_pb.ts";
 import { UserSchema } from "./gen/user/v1/user_pb.ts";
 import { ChatMessageSchema } from "./gen/user/v1/user_service_pb.ts";
@@ -18,13 +19,12 @@ import { WatchUsersResponseSchema } from "./gen/user/v1/watch_pb.ts";
 import { ConnectionGuard } from "./grpc/connection-guard.ts";
 import { stopGracefully } from "./grpc/graceful-stop.ts";
 import { serveHealth } from "./grpc/health.ts";
-import { listen } from "./grpc/listener.ts";
+import { CallerAddresses, connectInProcess } from "./grpc/in-process.ts";
 import { LiveStreams } from "./grpc/live-streams.ts";
 import { type MountOptions, mount } from "./grpc/mount.ts";
 import { createReflection } from "./grpc/reflection.ts";
 import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
 import { correctTimeouts } from "./grpc/timeout-header.ts";
-import { serveTls } from "./grpc/tls.ts";
 import { createAdmission } from "./interceptors/admission.ts";
 import { createAuth } from "./interceptors/auth.ts";
 import { createCallLog } from "./interceptors/call-log.ts";
@@ -37,6 +37,7 @@ import type { Interceptor } from "./interceptors/pass-through.ts";
 import { createAddressLimit } from "./interceptors/rate-limits.ts";
 import { createValidation } from "./interceptors/validation.ts";
 import { createWriteWindow } from "./interceptors/write-window.ts";
+import { Policies } from "./policies.ts";
 
 const REFLECTION: readonly DescService[] = [ServerReflection, ServerReflectionAlpha];
 
@@ -58,6 +59,8 @@ const START_GRACE_MS = 500;
 export interface RunningServer {
   /** The port it listens on. */
   readonly port: number;
+  /** The port of the gateway; undefined if there is none. */
+  readonly httpPort: number | undefined;
   /** How many calls are open. */
   readonly openCalls: number;
   /** How many connections are open. */
@@ -80,37 +83,37 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { services, readiness } = application;
   const descriptors = services.map(({ service }) => service);
-  const table = policyTable(readPolicies(descriptors));
-  const policies = (path: string): CallPolicy => table.get(path) ?? CLOSED;
-  const { authentication } = config;
+  const policies = new Policies(descriptors);
+  const { authentication, connections } = config;
   const auth = createAuth(
     createAuthentication(config, application, logger),
-    policies,
+    policies.of,
     authentication && ((userId, onSuspended) => application.watchSuspension(userId, onSuspended)),
   );
   joinRepeatedAuthorization();
   correctTimeouts();
   const openCalls = new OpenCalls();
-  const { connections } = config;
+  const callers = new CallerAddresses();
   const live = new LiveStreams(connections.maxAgeMs);
   const server = new Server({
-    interceptors: interceptorsOf(
+    interceptors: interceptorsOf({
       config,
-      auth,
       logger,
-      [...descriptors, ...REFLECTION],
+      auth,
       policies,
       openCalls,
-    ) as ServerInterceptor[],
+      callers,
+      services: [...descriptors, ...REFLECTION],
+    }) as ServerInterceptor[],
     "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
-    "grpc.max_receive_message_length": Math.max(...[...table.values()].map(({ maxRequestBytes }) => maxRequestBytes)),
+    "grpc.max_receive_message_length": policies.maxRequestBytes,
     "grpc.enable_channelz": 0,
   });
 
   const options: MountOptions = {
     storedTypes: STORED_TYPES,
-    isLive: (method) => isLive(policies(pathOf(method))),
-    maxRequestBytes: (method) => policies(pathOf(method)).maxRequestBytes,
+    isLive: (method) => policies.isLive(pathOf(method)),
+    maxRequestBytes: (method) => policies.of(pathOf(method)).maxRequestBytes,
     live,
   };
   const everything = [...descriptors, Health, ...REFLECTION];
@@ -124,35 +127,44 @@ export async function startServer(
     live,
   );
 
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const tls = config.tls && serveTls(config.tls, (socket) => injector.injectConnection(socket), logger);
   const guard = new ConnectionGuard(connections, {
-    longestCallMs: longestOf(everything.flatMap(({ methods }) => methods).map((method) => policies(pathOf(method)))),
+    longestCallMs: policies.longestCallMs,
     report: (counts) => logger.warn({ counts }, "connections cut off"),
   });
+  const gateway =
+    config.gateway &&
+    createGateway({
+      services: everything,
+      connect: connectInProcess(server),
+      maxStreams: connections.maxConcurrentStreams,
+      maxHeaderListSize: connections.maxHeaderListSize,
+      // In JSON, a message takes twice its bytes at most, but for the names of its fields.
+      maxMessageBytes: 2 * policies.maxRequestBytes,
+      origins: config.gateway.origins,
+      callerHeader: (address) => callers.headerFor(address),
+    });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const hosts = {
+    grpc: (socket: Socket) => injector.injectConnection(socket),
+    http: gateway && ((socket: Socket) => gateway.accept(socket)),
+  };
   await readiness.within(START_GRACE_MS);
-  const listener = await listen(config.host, config.port, {
-    accept(socket) {
-      if (!guard.admit(socket)) return;
-      if (tls === undefined) injector.injectConnection(socket);
-      else tls.accept(socket);
-    },
-    acceptFailed: () => guard.acceptFailed(),
-  }).catch(async (error: unknown) => {
-    tls?.close();
+  const entrances = await openEntrances(config, guard, hosts, logger).catch(async (error: unknown) => {
     guard.close();
+    gateway?.close();
     await application.close();
     throw error;
   });
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
-    port: listener.port,
+    port: entrances.port,
+    httpPort: entrances.httpPort,
     get openCalls() {
       return openCalls.size;
     },
     get openConnections() {
-      return guard.size;
+      return guard.count.size;
     },
     stop() {
       stopping ??= stop();
@@ -164,41 +176,49 @@ export async function startServer(
     // From now on it is not for the application to say that calls are served.
     readiness.follow(() => {});
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
-    const entrance = {
-      close() {
-        listener.close();
-        tls?.close();
-      },
-    };
-    await stopGracefully({ listener: entrance, server, connections: guard, health, live, calls: openCalls }, times);
+    const parts = { entrances, server, connections: guard, gateway, health, live, calls: openCalls };
+    await stopGracefully(parts, times);
     guard.close();
     await guard.gone();
     await application.close();
   }
 }
 
+/** What the interceptors are made of. */
+interface InterceptorParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly auth: Interceptor;
+  readonly policies: Policies;
+  readonly openCalls: OpenCalls;
+  readonly callers: CallerAddresses;
+  readonly services: readonly DescService[];
+}
+
 /** The interceptors, from the wire inward. Each stands where it does for the reason beside it. */
-function interceptorsOf(
-  { load, maxDecompressionBytes }: Config,
-  auth: Interceptor,
-  logger: Logger,
-  services: readonly DescService[],
-  policyOf: (path: string) => CallPolicy,
-  openCalls: OpenCalls,
-): Interceptor[] {
+function interceptorsOf({
+  config,
+  logger,
+  auth,
+  policies,
+  openCalls,
+  callers,
+  services,
+}: InterceptorParts): Interceptor[] {
+  const { load, maxDecompressionBytes } = config;
   const methods = services.flatMap((service) => service.methods);
   const admission = createAdmission(load, {
     openCalls: () => openCalls.size,
-    policyOf,
-    isExempt: (path) => PROBES.has(path),
+    policyOf: policies.of,
+    isExempt: policies.isProbe,
   });
   return [
     // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.
     createObserve(openCalls, [createCallLog(logger), admission.onEnded]),
     // Before auth, which may wait for a key: waiting counts.
-    createDeadline(policyOf),
+    createDeadline(policies.of),
     // Before auth, so that whoever floods the server without a token is kept out as well.
-    ...(load.perAddress === 0 ? [] : [createAddressLimit({ ...load, perSecond: load.perAddress })]),
+    ...(load.perAddress === 0 ? [] : [createAddressLimit({ ...load, perSecond: load.perAddress }, callers)]),
     // Before any work. A flood from one address does not count as load.
     admission.interceptor,
     // Before anything looks at a message of somebody unknown. The caller limit is a part of it.
@@ -210,52 +230,6 @@ function interceptorsOf(
     // Inside validation, so that it counts the messages that the handler gets.
     completeStream,
     // Innermost: the handler writes ahead of everything.
-    createWriteWindow((path) => isLive(policyOf(path))),
+    createWriteWindow(policies.isLive),
   ];
-}
-
-/** Whether the streams of a method live until someone ends them. */
-function isLive({ longestDeadlineMs }: CallPolicy): boolean {
-  return longestDeadlineMs === Number.POSITIVE_INFINITY;
-}
-
-/** Milliseconds that the longest call with a deadline takes. */
-function longestOf(policies: readonly CallPolicy[]): number {
-  return Math.max(...policies.map(({ longestDeadlineMs: ms }) => ms).filter(Number.isFinite));
-}
-
-/** What methods without a policy get, should one ever be served: nobody is let in. */
-const CLOSED: CallPolicy = {
-  access: Access.UNSPECIFIED,
-  defaultDeadlineMs: 1000,
-  longestDeadlineMs: 1000,
-  maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
-};
-
-const ANSWERING: CallPolicy = {
-  access: Access.PUBLIC,
-  defaultDeadlineMs: 5000,
-  longestDeadlineMs: 60_000,
-  maxRequestBytes: DEFAULT_MAX_REQUEST_BYTES,
-};
-const LIVING: CallPolicy = {
-  ...ANSWERING,
-  defaultDeadlineMs: Number.POSITIVE_INFINITY,
-  longestDeadlineMs: Number.POSITIVE_INFINITY,
-};
-
-/** The policies of services whose contract is not ours and states none. */
-const FOREIGN_POLICIES: ReadonlyMap<DescMethod, CallPolicy> = new Map<DescMethod, CallPolicy>([
-  [Health.method.check, ANSWERING],
-  [Health.method.list, ANSWERING],
-  [Health.method.watch, LIVING],
-  [ServerReflection.method.serverReflectionInfo, LIVING],
-  [ServerReflectionAlpha.method.serverReflectionInfo, LIVING],
-]);
-
-/** An overloaded server that is killed because it does not answer its probes leaves the others with more to do. */
-const PROBES: ReadonlySet<string> = new Set([pathOf(Health.method.check), pathOf(Health.method.list)]);
-
-function policyTable(own: ReadonlyMap<DescMethod, CallPolicy>): ReadonlyMap<string, CallPolicy> {
-  return new Map([...own, ...FOREIGN_POLICIES].map(([method, policy]) => [pathOf(method), policy]));
 }

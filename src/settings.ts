@@ -44,6 +44,20 @@ export const SETTINGS = {
     ...wholeNumber(0, 65_535),
     fallback: "50051",
   },
+  HTTP_PORT: {
+    about: "Port of the gateway, which serves Connect and gRPC-Web to browsers and curl; none for no gateway",
+    allowed: "a whole number from 0 to 65535, or none",
+    fallback: "8080",
+    schema: z.union([z.literal("none").transform(() => undefined), wholeNumber(0, 65_535).schema]),
+  },
+  CORS_ORIGINS: {
+    about: "Origins of the web pages whose scripts may call the gateway; * for all",
+    allowed: "origins such as https://app.example.com, separated by commas, or *",
+    schema: z
+      .string()
+      .transform((text) => text.split(",").map((origin) => origin.trim()))
+      .refine((origins) => origins.every(isOrigin)),
+  },
   AUTH: {
     about:
       "How callers prove who they are: jwt by tokens or client certificates; with none, everybody acts as an admin",
@@ -285,6 +299,10 @@ function readServices(text: string, context: z.RefinementCtx): ReadonlyMap<strin
     else services.set(toAltName(name), service);
   }
   return services;
+}
+
+function isOrigin(text: string): boolean {
+  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
 }
 
 function wholeNumber(min: number, max: number): Pick<Setting<number>, "allowed" | "schema"> {

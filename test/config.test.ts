@@ -50,6 +50,7 @@ describe("parseConfig", () => {
     expect(parseConfig({}, [])).toEqual({
       host: "0.0.0.0",
       port: 50051,
+      gateway: { port: 8080, origins: [] },
       authentication: {
         tokens: {
           source: { kind: "secret", secret: expect.any(Uint8Array) },
@@ -98,6 +99,8 @@ describe("parseConfig", () => {
     const environment = {
       HOST: "::1",
       PORT: "0",
+      HTTP_PORT: "0",
+      CORS_ORIGINS: "https://app.example.com, http://localhost:3000",
       AUTH: "jwt",
       ALLOW_INSECURE: "true",
       JWT_SECRET: SECRET,
@@ -139,6 +142,7 @@ describe("parseConfig", () => {
     expect(parseConfig(environment, [])).toEqual({
       host: "::1",
       port: 0,
+      gateway: { port: 0, origins: ["https://app.example.com", "http://localhost:3000"] },
       authentication: {
         tokens: {
           source: { kind: "secret", secret: Buffer.from(SECRET) },

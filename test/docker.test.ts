@@ -44,8 +44,9 @@ describe("the image", () => {
     expect(new Set(ignored)).toEqual(new Set(["*", ...[...copied].map((path) => `!${path}`)]));
   });
 
-  it("exposes the port that the service listens on", () => {
-    expect(final.find(({ name }) => name === "EXPOSE")?.text).toBe(SETTINGS.PORT.fallback);
+  it("exposes the ports that the service listens on", () => {
+    const { PORT, HTTP_PORT } = SETTINGS;
+    expect(final.find(({ name }) => name === "EXPOSE")?.text).toBe(`${PORT.fallback} ${HTTP_PORT.fallback}`);
   });
 });
 

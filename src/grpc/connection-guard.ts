@@ -1,8 +1,8 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { addressGroup } from "./address-group.ts";
 import { Connection } from "./connection.ts";
+import { ConnectionCount } from "./connection-count.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
 import { emptyHeaderList, headerListSize } from "./header-list.ts";
@@ -37,11 +37,12 @@ const STRAY_BYTES = 1024 * 1024;
  * its PING on a connection that is told to go fails, and takes the open calls along.
  */
 export class ConnectionGuard {
+  /** All connections of the process: those that others look after have to be admitted here. */
+  readonly count: ConnectionCount;
   readonly #limits: ConnectionLimits;
   readonly #longestCallMs: number;
   readonly #cutConnections: CutConnections;
   readonly #connections = new Map<string, Connection>();
-  readonly #perGroup = new Map<string, number>();
   /** Undefined for the sessions of other servers in this process. */
   readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
   readonly #sweepMs: number;
@@ -53,6 +54,7 @@ export class ConnectionGuard {
     this.#limits = limits;
     this.#longestCallMs = longestCallMs;
     this.#cutConnections = new CutConnections(report);
+    this.count = new ConnectionCount(limits, (reason) => this.#cutConnections.add(reason));
     this.#sweepMs = sweepMs(limits);
     // After what has arrived has been read: if this process is late itself, its peers are not to blame.
     this.#timer = setInterval(() => setImmediate(() => this.#sweep()), this.#sweepMs).unref();
@@ -60,34 +62,15 @@ export class ConnectionGuard {
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
 
-  /** How many connections are open. */
-  get size(): number {
-    return this.#connections.size;
-  }
-
   /** Whether a new connection may stay. If not, it is destroyed: the client sees UNAVAILABLE. */
   admit(socket: Socket): boolean {
-    // Whoever uses the socket listens too, but TLS not before it has been set up. An error must not end the process.
-    socket.on("error", ignore);
-    const { remoteAddress } = socket;
-    // It is gone already.
-    if (remoteAddress === undefined) return refuse(socket);
-
-    const { maxConnections, maxPerAddress, maxAgeMs } = this.#limits;
-    const group = addressGroup(remoteAddress);
-    const ofGroup = this.#perGroup.get(group) ?? 0;
-    const tooMany = isReached(maxConnections, this.size)
-      ? "too_many_connections"
-      : isReached(maxPerAddress, ofGroup) && "too_many_of_address";
-    if (tooMany) {
-      this.#cutConnections.add(tooMany);
-      return refuse(socket);
-    }
-
+    if (!this.count.admit(socket)) return false;
     const key = keyOf(socket);
-    this.#connections.set(key, new Connection(socket, performance.now(), maxAgeMs));
-    this.#perGroup.set(group, ofGroup + 1);
-    socket.once("close", () => this.#forget(key, group));
+    this.#connections.set(key, new Connection(socket, performance.now(), this.#limits.maxAgeMs));
+    socket.once("close", () => {
+      this.#connections.delete(key);
+      if (this.#connections.size === 0) this.#onGone?.();
+    });
     return true;
   }
 
@@ -105,9 +88,9 @@ export class ConnectionGuard {
     }
   }
 
-  /** Resolves when no connection is open. */
+  /** Resolves when no connection is open that is watched. */
   async gone(): Promise<void> {
-    if (this.size === 0) return;
+    if (this.#connections.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onGone = resolve;
     await promise;
@@ -120,14 +103,6 @@ export class ConnectionGuard {
     unsubscribe(STREAM_CLOSED, this.#onStreamClosed);
     for (const { socket } of this.#connections.values()) socket.destroy();
     this.#cutConnections.flush(Number.POSITIVE_INFINITY);
-  }
-
-  #forget(key: string, group: string): void {
-    this.#connections.delete(key);
-    const left = (this.#perGroup.get(group) ?? 0) - 1;
-    if (left > 0) this.#perGroup.set(group, left);
-    else this.#perGroup.delete(group);
-    if (this.size === 0) this.#onGone?.();
   }
 
   readonly #onStreamCreated = (message: unknown): void => {
@@ -274,11 +249,6 @@ export class ConnectionGuard {
   }
 }
 
-function refuse(socket: Socket): false {
-  socket.destroy();
-  return false;
-}
-
 function isReached(limit: number, value: number): boolean {
   return limit > 0 && value >= limit;
 }
@@ -294,5 +264,3 @@ function sweepMs(limits: ConnectionLimits): number {
   const times = [firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs];
   return Math.max(1, Math.min(SWEEP_MS, ...times.filter((ms) => ms > 0).map((ms) => ms / 4)));
 }
-
-function ignore(): void {}

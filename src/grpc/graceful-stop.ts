@@ -6,7 +6,7 @@ import type { LiveStreams } from "./live-streams.ts";
 
 /** What has a part in a graceful stop. */
 export interface StoppableParts {
-  readonly listener: {
+  readonly entrances: {
     /** Stops listening. Connections stay. */
     close(): void;
   };
@@ -19,6 +19,16 @@ export interface StoppableParts {
   };
   readonly health: Health;
   readonly live: LiveStreams;
+  /** What hands on calls of other protocols; undefined if nothing does. */
+  readonly gateway:
+    | {
+        /** Refuses the calls that come from now on. */
+        drain(): void;
+        /** Resolves when the answers to all others have been handed to their sockets. */
+        idle(): Promise<void>;
+        close(): void;
+      }
+    | undefined;
   readonly calls: {
     /** Resolves when no call is open. */
     idle(): Promise<void>;
@@ -47,12 +57,13 @@ const LAST_WORDS_MS = 250;
  * ends those that do not in time with UNAVAILABLE too, and closes what is left.
  */
 export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
-  const { listener, server, connections, health, live, calls } = parts;
+  const { entrances, server, connections, gateway, health, live, calls } = parts;
   health.set("NOT_SERVING");
   await setTimeout(delayMs);
 
-  listener.close();
+  entrances.close();
   connections.retire();
+  gateway?.drain();
   live.stop(new ServerStoppingError());
   await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);
 
@@ -60,6 +71,8 @@ export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs
   // Not before: without PINGs, nobody could tell a cut stream from a complete one. The callback says nothing, since grpc-js
   // does not wait for connections that it did not accept itself.
   server.tryShutdown(() => {});
-  await Promise.race([connections.gone(), setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
+  const told = Promise.all([connections.gone(), gateway?.idle()]);
+  await Promise.race([told, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);
+  gateway?.close();
   server.forceShutdown();
 }

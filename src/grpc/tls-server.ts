@@ -26,6 +26,7 @@ export class TlsServer {
 
   constructor(
     { context, requiresClientCertificate }: TlsIdentity,
+    protocols: readonly string[],
     { onSecure, onFailed }: TlsServerEvents,
     handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS,
   ) {
@@ -33,7 +34,7 @@ export class TlsServer {
       ...context,
       requestCert: requiresClientCertificate,
       rejectUnauthorized: requiresClientCertificate,
-      ALPNProtocols: ["h2"],
+      ALPNProtocols: [...protocols],
       handshakeTimeout: handshakeTimeoutMs,
     };
     this.#server = createServer(options, (socket) => {

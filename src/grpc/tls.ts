@@ -16,8 +16,8 @@ export interface TlsOptions {
 
 /** TLS as a server runs it. */
 export interface ServerTls {
-  /** Takes a connection over, and hands it on when it is secure. */
-  accept(socket: Socket): void;
+  /** Makes what takes connections over, and hands them to `onSecure` when they are secure and speak one of the protocols (ALPN). */
+  entrance(protocols: readonly string[], onSecure: (socket: TLSSocket) => void): (socket: Socket) => void;
   /** Looks after the files no more, and cuts off whoever finishes a handshake from now on. Connections that were handed on stay. */
   close(): void;
 }
@@ -29,25 +29,29 @@ const WARNING_MS = 14 * DAY_MS;
 const REPORT_MS = 10_000;
 
 /**
- * Secures connections with the identity, and with those that come after it into the same files, and hands them to
- * `onSecure`. What becomes of certificates and handshakes is logged.
+ * Secures connections with the identity, and with those that come after it into the same files. What becomes of certificates
+ * and handshakes is logged.
  */
-export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => void, logger: Logger): ServerTls {
+export function serveTls(options: TlsOptions, logger: Logger): ServerTls {
   const { files, identity, lookMs } = options;
   const failures = new Map<string, number>();
   let reporting: NodeJS.Timeout | undefined;
   let current = identity;
   let closed = false;
 
-  const server = new TlsServer(identity, {
-    onSecure: (socket) => void (closed ? socket.destroy() : onSecure(socket)),
-    onFailed,
-  });
+  const servers: TlsServer[] = [];
   const reload = new TlsReload(files, identity, { onReplaced, onRefused }, lookMs);
   const reminding = setInterval(remind, DAY_MS).unref();
   tell("TLS files loaded");
   return {
-    accept: (socket) => server.accept(socket),
+    entrance(protocols, onSecure) {
+      const server = new TlsServer(current, protocols, {
+        onSecure: (socket) => void (closed ? socket.destroy() : onSecure(socket)),
+        onFailed,
+      });
+      servers.push(server);
+      return (socket) => server.accept(socket);
+    },
     close() {
       closed = true;
       reload.stop();
@@ -58,7 +62,7 @@ export function serveTls(options: TlsOptions, onSecure: (socket: TLSSocket) => v
   };
 
   function onReplaced(identity: TlsIdentity): void {
-    server.replace(identity);
+    for (const server of servers) server.replace(identity);
     current = identity;
     tell("TLS files replaced");
   }

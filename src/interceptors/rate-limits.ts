@@ -1,24 +1,51 @@
+import type { Metadata } from "@grpc/grpc-js";
 import { PRINCIPAL_ROLES, type PrincipalRole } from "../domain/principal.ts";
 import { addressGroup } from "../grpc/address-group.ts";
 import { RateLimitedError } from "../grpc/errors.ts";
 import { toStatus } from "../grpc/status.ts";
 import type { Authenticate, Identity } from "./identity.ts";
-import type { Interceptor } from "./pass-through.ts";
+import { type Interceptor, PassThrough } from "./pass-through.ts";
 import { RefusedCall } from "./refused-call.ts";
 import { type Rate, TokenBuckets } from "./token-buckets.ts";
 
+/** Where a call comes from whose connection has no address. */
+interface CallerAddresses {
+  /** Undefined if it says nothing that can be believed. */
+  toldBy(metadata: Metadata): string | undefined;
+}
+
 /**
  * Lets the clients of one address make calls at a rate, whoever they are, and refuses the others with RESOURCE_EXHAUSTED and
- * the time when the next one is let in. Connections without an address, which come from this process, are not limited.
+ * the time when the next one is let in. Of connections within the process, `callers` tells for whom they call.
  */
-export function createAddressLimit(rate: Rate): Interceptor {
+export function createAddressLimit(rate: Rate, callers: CallerAddresses): Interceptor {
   const buckets = new TokenBuckets(rate);
+  const refusal = (address: string | undefined): RateLimitedError | undefined => {
+    const waitMs = address === undefined ? 0 : buckets.take(addressGroup(address), performance.now());
+    return waitMs === 0 ? undefined : new RateLimitedError("address", waitMs);
+  };
   return (_, call) => {
     const { remoteAddress } = call.getConnectionInfo();
-    if (remoteAddress === undefined) return call;
-    const waitMs = buckets.take(addressGroup(remoteAddress), performance.now());
-    return waitMs === 0 ? call : new RefusedCall(call, toStatus(new RateLimitedError("address", waitMs)));
+    if (remoteAddress === undefined) return new ForwardedCall(call, (metadata) => refusal(callers.toldBy(metadata)));
+    const refused = refusal(remoteAddress);
+    return refused === undefined ? call : new RefusedCall(call, toStatus(refused));
   };
+}
+
+/** A call of which only its metadata tells where it comes from. */
+class ForwardedCall extends PassThrough {
+  readonly #refusal: (metadata: Metadata) => Error | undefined;
+
+  constructor(outer: PassThrough["outer"], refusal: (metadata: Metadata) => Error | undefined) {
+    super(outer);
+    this.#refusal = refusal;
+  }
+
+  override onReceiveMetadata(metadata: Metadata): void {
+    const refused = this.#refusal(metadata);
+    if (refused === undefined) super.onReceiveMetadata(metadata);
+    else this.refuse(refused);
+  }
 }
 
 /**

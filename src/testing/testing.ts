@@ -45,7 +45,7 @@ const ADMIN: Principal = { id: "admin", role: "admin" };
 const TOKEN_SECONDS = 600;
 
 /** What tests want: nothing is kept, nothing is logged, and nobody waits at the end. */
-const SETTINGS = { HOST: "127.0.0.1", LOG_LEVEL: "silent", SHUTDOWN_TIMEOUT: "1s" };
+const SETTINGS = { HOST: "127.0.0.1", HTTP_PORT: "none", LOG_LEVEL: "silent", SHUTDOWN_TIMEOUT: "1s" };
 
 /**
  * Starts the real service in this process, with its users in memory:

@@ -185,7 +185,7 @@ describe("TlsServer", () => {
   it("cuts off whoever does not finish the handshake in time, however busy", async () => {
     const failed = Promise.withResolvers<string>();
     const events = { onSecure() {}, onFailed: failed.resolve };
-    const tls = new TlsServer(toTlsIdentity({ ...serverPair, clientCa: undefined }), events, 60);
+    const tls = new TlsServer(toTlsIdentity({ ...serverPair, clientCa: undefined }), ["h2"], events, 60);
     const listener = createServer((socket) => tls.accept(socket)).listen(0, "127.0.0.1");
     await once(listener, "listening");
     onTestFinished(() => void listener.close());

@@ -31,7 +31,14 @@ export function startProcess(
   main = MAIN,
   atEnd: (end: () => void) => void = onTestFinished,
 ): ServiceProcess {
-  const env = { PATH: process.env.PATH ?? "", HOST: "127.0.0.1", PORT: "0", ...COMPILE_CACHE, ...environment };
+  const env = {
+    PATH: process.env.PATH ?? "",
+    HOST: "127.0.0.1",
+    PORT: "0",
+    HTTP_PORT: "none",
+    ...COMPILE_CACHE,
+    ...environment,
+  };
   const child = spawn(process.execPath, [main, ...args], {
     env,
     stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -43,6 +43,7 @@ export async function startServerProcess(
     env: {
       HOST: "127.0.0.1",
       PORT: "0",
+      HTTP_PORT: "none",
       LOG_FORMAT: "json",
       SHUTDOWN_TIMEOUT: "5s",
       JWT_SECRET,

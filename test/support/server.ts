@@ -76,7 +76,7 @@ export function applicationOf(services: readonly ServedService[]): Application {
 }
 
 export function testConfig(environment: Readonly<Record<string, string>> = {}): Config {
-  const defaults = { HOST: "127.0.0.1", PORT: "0", JWT_SECRET, SHUTDOWN_TIMEOUT: "5s" };
+  const defaults = { HOST: "127.0.0.1", PORT: "0", HTTP_PORT: "none", JWT_SECRET, SHUTDOWN_TIMEOUT: "5s" };
   return parseConfig({ ...defaults, ...environment }, []);
 }
 

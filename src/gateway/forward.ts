@@ -1,0 +1,109 @@
+import {
+  createRegistry,
+  type DescMethod,
+  type DescMethodBiDiStreaming,
+  type DescMethodUnary,
+  type DescService,
+  fromBinary,
+  type Message,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError, type HandlerContext, type ServiceImpl, type Transport } from "@connectrpc/connect";
+import { EXPECTED_COUNT } from "../contract/headers.ts";
+import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+
+/** What callers may tell the server beside their message. */
+const REQUEST_HEADERS = ["authorization", EXPECTED_COUNT, "x-request-id", "traceparent", "tracestate"];
+
+/** What the server tells callers beside its messages. */
+export const RESPONSE_HEADERS = ["x-request-id", "x-next-page-token", "grpc-retry-pushback-ms"];
+
+const DETAILS = createRegistry(file_google_rpc_error_details);
+
+/** Headers that the gateway adds to a call. */
+export type AddedHeaders = (context: HandlerContext) => readonly (readonly [name: string, value: string])[];
+
+/**
+ * An implementation of a service that calls the same method of `upstream`. It has no policy of its own: deadline, metadata,
+ * cancellation, back-pressure and errors pass through as they are.
+ */
+export function forward<S extends DescService>(service: S, upstream: Transport, added: AddedHeaders): ServiceImpl<S> {
+  const methods = service.methods.map((method) => [method.localName, forwardMethod(method, upstream, added)]);
+  return Object.fromEntries(methods) as ServiceImpl<S>;
+}
+
+function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHeaders) {
+  const toHeader = (context: HandlerContext): Headers =>
+    new Headers([...pick(context.requestHeader, REQUEST_HEADERS), ...added(context).map(([...header]) => header)]);
+
+  async function unary(request: Message, context: HandlerContext): Promise<Message> {
+    const { signal } = context;
+    try {
+      const header = toHeader(context);
+      const response = await upstream.unary(method as DescMethodUnary, signal, context.timeoutMs(), header, request);
+      tell(context.responseHeader, response.header);
+      tell(context.responseTrailer, response.trailer);
+      return response.message;
+    } catch (error) {
+      throw toAnswer(error);
+    }
+  }
+
+  async function* stream(requests: AsyncIterable<Message>, context: HandlerContext): AsyncGenerator<Message> {
+    // Leaving the responses unread does not end the call by itself.
+    const left = new AbortController();
+    const signal = AbortSignal.any([context.signal, left.signal]);
+    const streaming = method as DescMethodBiDiStreaming;
+    try {
+      const header = toHeader(context);
+      const response = await upstream.stream(streaming, signal, context.timeoutMs(), header, requests);
+      tell(context.responseHeader, response.header);
+      yield* response.message;
+      tell(context.responseTrailer, response.trailer);
+    } catch (error) {
+      throw toAnswer(error);
+    } finally {
+      left.abort();
+    }
+  }
+
+  switch (method.methodKind) {
+    case "unary":
+      return unary;
+    case "server_streaming":
+      return (request: Message, context: HandlerContext) => stream(once(request), context);
+    case "client_streaming":
+      return async (requests: AsyncIterable<Message>, context: HandlerContext) => {
+        for await (const response of stream(requests, context)) return response;
+        throw new ConnectError("the server sent no response", Code.Internal);
+      };
+    case "bidi_streaming":
+      return stream;
+  }
+}
+
+async function* once<T>(item: T): AsyncGenerator<T> {
+  yield item;
+}
+
+function pick(from: Headers, names: readonly string[]): [string, string][] {
+  return names.flatMap((name) => {
+    const value = from.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+}
+
+function tell(to: Headers, from: Headers): void {
+  for (const [name, value] of pick(from, RESPONSE_HEADERS)) to.set(name, value);
+}
+
+/** The error for the caller: Connect sends on neither metadata nor details of an error that it has received. */
+function toAnswer(error: unknown): ConnectError {
+  const { rawMessage, code, metadata, details } = ConnectError.from(error);
+  const answer = new ConnectError(rawMessage, code, pick(metadata, RESPONSE_HEADERS));
+  answer.details = details.map((detail) => {
+    const desc = "type" in detail ? DETAILS.getMessage(detail.type) : undefined;
+    // With its type, Connect shows the detail as JSON as well, which people can read.
+    return "type" in detail && desc !== undefined ? { desc, value: fromBinary(desc, detail.value) } : detail;
+  });
+  return answer;
+}
