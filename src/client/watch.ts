@@ -28,9 +28,8 @@ export interface WatchOptions extends Pick<CallOptions, "headers" | "signal"> {
 }
 
 const HEARTBEAT_MS = 5000;
-/** So many heartbeats may be missed, and so much more time may pass, before a call is taken for dead. */
-const MISSED_HEARTBEATS = 3;
-const GRACE_MS = 1000;
+/** A call on which nothing is heard for so many heartbeats is taken for dead. */
+const SILENT_HEARTBEATS = 4;
 
 /** The changes of users, over as many calls as it takes. */
 export class Watch implements AsyncIterableIterator<WatchUsersResponse>, AsyncDisposable {
@@ -120,7 +119,7 @@ export class Watch implements AsyncIterableIterator<WatchUsersResponse>, AsyncDi
   async #orSilence<T>(event: Promise<T>, calling: AbortController): Promise<T> {
     const timer = setTimeout(
       () => calling.abort(new ConnectError("the service has fallen silent", Code.Unavailable)),
-      MISSED_HEARTBEATS * this.#heartbeatMs + GRACE_MS,
+      SILENT_HEARTBEATS * this.#heartbeatMs,
     );
     try {
       return await event;

@@ -73,16 +73,20 @@ export class FakeService {
   }
 
   async #answer(method: DescMethod, call: AnyCall, callback: Callback): Promise<void> {
+    const context = contextOf(method, call);
     try {
-      callback(null, await this.#run(method, call));
+      callback(null, await this.#run(context, call));
     } catch (error) {
       callback(toStatus(error));
+    } finally {
+      context.abort();
     }
   }
 
   async #stream(method: DescMethod, call: AnyCall): Promise<void> {
+    const context = contextOf(method, call);
     try {
-      const responses = (await this.#run(method, call)) as AsyncIterable<unknown>;
+      const responses = (await this.#run(context, call)) as AsyncIterable<unknown>;
       for await (const response of responses) {
         if (call.cancelled) return;
         if (!call.write(response)) await Promise.race([once(call, "drain"), once(call, "cancelled")]);
@@ -91,14 +95,15 @@ export class FakeService {
     } catch (error) {
       // Not destroy(), which would send no status.
       call.emit("error", toStatus(error));
+    } finally {
+      context.abort();
     }
   }
 
   /** Does what is next in the script. */
-  async #run(method: DescMethod, call: AnyCall): Promise<unknown> {
-    const name = method.localName as keyof Methods;
+  async #run(context: HandlerContext, call: AnyCall): Promise<unknown> {
+    const name = context.method.localName as keyof Methods;
     const requests: Message[] = [];
-    const context = contextOf(method, call);
     this.calls.push({ method: name, requests, headers: context.requestHeader });
     const sent = call.request ?? recorded(call, requests);
     if (call.request !== undefined) requests.push(call.request);
@@ -125,7 +130,8 @@ async function* recorded(call: ServerReadableStream<Message, unknown>, requests:
   }
 }
 
-function contextOf(method: DescMethod, call: AnyCall): HandlerContext {
+/** The context of a call, to be aborted at its end: until then, a timer watches the deadline. */
+function contextOf(method: DescMethod, call: AnyCall): ReturnType<typeof createHandlerContext> {
   const cancelled = new AbortController();
   call.once("cancelled", () => cancelled.abort());
   const deadline = Number(call.getDeadline());

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { type handleUnaryCall, status } from "@grpc/grpc-js";
+import { type handleUnaryCall, Metadata, status } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { CallEvent } from "../../src/client/call-event.ts";
 import { CreateUserResponseSchema, UserService } from "../../src/gen/user/v1/user_service_pb.ts";
@@ -54,8 +54,10 @@ describe("onCall", () => {
   it("counts the attempts, also of a call that fails", async () => {
     const events: CallEvent[] = [];
     let failures = 2;
+    const metadata = new Metadata();
+    metadata.set("grpc-retry-pushback-ms", "1");
     const createUser: handleUnaryCall<unknown, unknown> = (_call, callback) => {
-      if (failures-- > 0) callback({ code: status.UNAVAILABLE, details: "not now" });
+      if (failures-- > 0) callback({ code: status.UNAVAILABLE, details: "not now", metadata });
       else callback(null, create(CreateUserResponseSchema));
     };
     const client = publishedClient(await startBareServer(UserService, { createUser }), {

@@ -133,6 +133,24 @@ describe("createFake", () => {
     expect(await failureOf(client.deleteUser({ id: "a" }))).toMatchObject({ code: "Aborted" });
   });
 
+  it("lets go of a call at its end", async () => {
+    const signals: AbortSignal[] = [];
+    await using fake = await createFake({
+      async getUser(_request, { signal }) {
+        signals.push(signal);
+        return {};
+      },
+      async *listUsers(_request, { signal }) {
+        signals.push(signal);
+        yield {};
+      },
+    });
+    using client = createUserClient(fake.address);
+    await client.getUser({ id: "ada" });
+    await Array.fromAsync(client.listUsers({}));
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
+
   it("answers methods of which it was told nothing with UNIMPLEMENTED, and faults of a script with their message", async () => {
     await using fake = await createFake({
       deleteUser: async () => {
