@@ -8,13 +8,26 @@ import { beforeAll, describe, expect, it } from "vitest";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const BIOME = join(ROOT, "node_modules/@biomejs/biome/bin/biome");
 
-const LAYERS = ["domain", "contract", "repository", "bus", "service", "grpc", "interceptors", "client"] as const;
+const LAYERS = [
+  "domain",
+  "contract",
+  "repository",
+  "bus",
+  "service",
+  "grpc",
+  "interceptors",
+  "client",
+  "gateway",
+] as const;
 const COMPOSITION = [
   "main.ts",
   "exit-codes.ts",
   "health-check.ts",
   "server.ts",
   "authentication-config.ts",
+  "authentication.ts",
+  "entrances.ts",
+  "policies.ts",
   "config.ts",
   "settings.ts",
   "tls-config.ts",
@@ -28,6 +41,15 @@ const FORBIDDEN: readonly (readonly [folder: string, module: string])[] = [
   ...LAYERS.flatMap((layer) => COMPOSITION.map((file) => [layer, `../${file}`] as const)),
   ...LAYERS.map((layer) => [layer, "../cli/token.ts"] as const),
   ...LAYERS.map((layer) => [layer, "../testing/testing.ts"] as const),
+  ...LAYERS.filter((layer) => layer !== "gateway").map((layer) => [layer, "../gateway/gateway.ts"] as const),
+  ["gateway", "../bus/bus.ts"],
+  ["gateway", "../client/user-client.ts"],
+  ["gateway", "../domain/user.ts"],
+  ["gateway", "../grpc/in-process.ts"],
+  ["gateway", "../interceptors/auth.ts"],
+  ["gateway", "../repository/user-repository.ts"],
+  ["gateway", "../service/user-service.ts"],
+  ["gateway", "@grpc/grpc-js"],
   ["testing", "../main.ts"],
   ["testing", "../cli/token.ts"],
   ["domain", "../contract/policy.ts"],

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { configurationPage, settingRow } from "../scripts/configuration-page.ts";
 import { SETTINGS, type Setting } from "../src/settings.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
@@ -9,12 +10,18 @@ const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.me
 
 const NPM_COMMANDS: ReadonlySet<string> = new Set(["ci", "pack"]);
 
+describe("the page of all settings", () => {
+  it("is the one that `npm run docs` writes", () => {
+    expect(readFileSync(new URL("../docs/configuration.md", import.meta.url), "utf8")).toBe(configurationPage());
+  });
+});
+
 describe("the README", () => {
-  it("lists every setting as it is", () => {
-    const rows = Object.entries<Setting>(SETTINGS).map(([name, { about, allowed, fallback }]) => {
-      return `| \`${name}\` | ${about} | ${allowed} | ${fallback === undefined ? "" : `\`${fallback}\``} |`;
-    });
-    expect(readme.split("\n").filter((line) => /^\| `[A-Z_]+` \|/.test(line))).toEqual(rows);
+  it("shows settings as they are", () => {
+    const rows = Object.entries<Setting>(SETTINGS).map(([name, setting]) => settingRow(name, setting));
+    const shown = readme.split("\n").filter((line) => /^\| `[A-Z_]+` \|/.test(line));
+    expect(shown.length).toBeGreaterThan(0);
+    expect(rows.filter((row) => shown.includes(row))).toEqual(shown);
   });
 
   it("names only scripts and commands of npm that exist", () => {
