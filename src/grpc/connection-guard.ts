@@ -5,7 +5,7 @@ import { Connection } from "./connection.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
-import { emptyHeaderList, headerListSize } from "./header-list.ts";
+import { headerListSize, replaceHeaderList } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
 
 /** What a guard needs besides its limits. */
@@ -116,7 +116,7 @@ export class ConnectionGuard {
     connection.instantCancels.begin(stream.id ?? 0, connection.socket.bytesRead);
     const { maxHeaderListSize } = this.#limits;
     if (maxHeaderListSize > 0 && headerListSize(headers) > maxHeaderListSize) {
-      emptyHeaderList(headers);
+      replaceHeaderList(headers);
       this.#onControlFrame(connection);
     }
   };

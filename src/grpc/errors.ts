@@ -144,3 +144,12 @@ export class TokenKeysUnavailableError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** The headers of the call are larger than is allowed. */
+export class HeadersTooLargeError extends Error {
+  override readonly name = "HeadersTooLargeError";
+
+  constructor() {
+    super("the headers of the call are too large");
+  }
+}

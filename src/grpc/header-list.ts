@@ -1,10 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http2";
+import { REQUEST_ID } from "../contract/headers.ts";
 
 /** What HTTP/2 counts for a header besides its name and its value (RFC 9113, section 6.5.2). */
 const OVERHEAD = 32;
 
-/** What grpc-js needs to answer: pseudo-headers. */
-const PSEUDO = ":";
+/** Headers that grpc-js answers by; all others may be any number of bytes. */
+const KEPT: ReadonlySet<string> = new Set([":authority", ":method", ":path", ":scheme", "content-type", "te"]);
+
+/** The request id of a call whose headers were too large. No client's id is like it: those have no spaces. */
+export const HEADERS_TOO_LARGE = "headers too large";
 
 /**
  * The size of a header list as HTTP/2 counts it, in characters. What names entries of the receiver's table again and again (an HPACK
@@ -17,9 +21,10 @@ export function headerListSize(headers: IncomingHttpHeaders): number {
 }
 
 /**
- * Makes of a header list that is too large one that grpc-js refuses, with the HTTP status 415, before it copies anything: what is
- * left of it names no content type. To reset the stream instead is not possible here: grpc-js would answer on it, and throw.
+ * Takes a header list that is too large away, before grpc-js copies it, and leaves a request id in its place by which the call is
+ * known and refused. To reset the stream instead is not possible here: grpc-js would answer on it, and throw.
  */
-export function emptyHeaderList(headers: IncomingHttpHeaders): void {
-  for (const name in headers) if (!name.startsWith(PSEUDO)) delete headers[name];
+export function replaceHeaderList(headers: IncomingHttpHeaders): void {
+  for (const name in headers) if (!KEPT.has(name)) delete headers[name];
+  headers[REQUEST_ID] = HEADERS_TOO_LARGE;
 }

@@ -38,6 +38,7 @@ import {
   CallCancelledError,
   DeadlineExceededError,
   DecompressionBusyError,
+  HeadersTooLargeError,
   IncompleteStreamError,
   MessageFlagError,
   OverloadedError,
@@ -156,6 +157,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "REQUEST_TOO_LARGE",
     message: `${message}: at most ${limitBytes} bytes are allowed`,
     facts: { limit_bytes: String(limitBytes) },
+  })),
+  when(HeadersTooLargeError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "HEADERS_TOO_LARGE",
+    message,
   })),
   when(UnknownEncodingError, ({ message }) => ({
     code: status.UNIMPLEMENTED,

@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { Metadata, status } from "@grpc/grpc-js";
 import { REQUEST_ID } from "../contract/headers.ts";
 import { keepRecord } from "../grpc/call-record.ts";
+import { HeadersTooLargeError } from "../grpc/errors.ts";
+import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
@@ -84,7 +86,8 @@ class ObservedCall extends PassThrough {
     const [traceparent] = metadata.get("traceparent");
     if (typeof traceparent === "string") this.#traceId = TRACEPARENT.exec(traceparent)?.[1];
     keepRecord(metadata, { requestId: this.#requestId });
-    super.onReceiveMetadata(metadata);
+    if (sent === HEADERS_TOO_LARGE) this.refuse(new HeadersTooLargeError());
+    else super.onReceiveMetadata(metadata);
   }
 
   // grpc-js tells a handler that has not started nothing of the end, and would start it at a late half-close.

@@ -1,3 +1,4 @@
+import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { headerListSize } from "../../src/grpc/header-list.ts";
 import { openRequest } from "../support/raw-http2.ts";
@@ -20,9 +21,13 @@ describe("the headers of a call", () => {
       expect((await small.response).headers).toMatchObject({ ":status": 200 });
       const large = openRequest(port, GET_USER, { ...headers, "x-large": "x".repeat(2000) });
       large.stream.end();
-      expect((await large.response).headers).toMatchObject({ ":status": 415 });
+      expect((await large.response).headers).toMatchObject({
+        ":status": 200,
+        "grpc-status": String(status.RESOURCE_EXHAUSTED),
+        "grpc-message": encodeURI("the headers of the call are too large"),
+      });
       expect(large.stream.session?.closed).toBe(false);
-      expect(logs.calls()).toHaveLength(1);
+      expect((await logs.waitForCalls(2))[1]).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
     },
   );
 });
