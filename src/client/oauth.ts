@@ -7,6 +7,7 @@ import {
   processClientCredentialsResponse,
   ResponseBodyError,
   type TokenEndpointResponse,
+  WWWAuthenticateChallengeError,
 } from "oauth4webapi";
 import { staysLocal } from "./plain-text.ts";
 
@@ -29,6 +30,10 @@ const UNSTATED_LIFETIME_S = 60;
 /** A token is replaced so long before it expires, or when nine tenths of its time are over if that is later. */
 const EARLY_MS = 60_000;
 const EARLY_SHARE = 0.1;
+/** Calls wait for a new token when the one that they have is good for no longer than that; it may expire on its way. */
+const LAST_MS = 5000;
+/** How long an authorization server that fails is left alone while a token is good. */
+const PAUSE_MS = 5000;
 const TIMEOUT_MS = 10_000;
 
 interface Held {
@@ -40,31 +45,49 @@ interface Held {
 /**
  * Makes a token provider for a client: `createUserClient(address, { token: clientCredentials({ ... }) })`. It gets tokens by the client
  * credentials grant of OAuth 2.0 (RFC 6749, 4.4), keeps each until shortly before it expires, and asks for one at a time,
- * however many calls wait.
+ * however many calls wait. No call waits for the next one while the last one is good.
  *
  * What it throws, calls fail with: UNAVAILABLE if the authorization server cannot be reached, or does not answer as it should,
- * UNAUTHENTICATED if it refuses. While the token of before is good, that one is used instead.
+ * UNAUTHENTICATED if it refuses.
+ *
+ * @throws TypeError if the endpoint is no URL, or would have the secret sent in plain text.
  */
 export function clientCredentials(options: ClientCredentials): () => Promise<string> {
+  const endpoint = readEndpoint(options.tokenEndpoint);
   let held: Held | undefined;
   let fetching: Promise<Held> | undefined;
-  return async () => {
-    if (held !== undefined && Date.now() < held.freshUntilMs) return held.token;
-    fetching ??= fetchToken(options).finally(() => {
-      fetching = undefined;
-    });
+  const renew = async (): Promise<Held> => {
     try {
-      held = await fetching;
+      held = await fetchToken(endpoint, options);
     } catch (error) {
-      if (held === undefined || Date.now() >= held.expiresAtMs) throw error;
+      const now = Date.now();
+      if (held === undefined || now >= held.expiresAtMs) throw error;
+      held = { ...held, freshUntilMs: Math.min(now + PAUSE_MS, held.expiresAtMs) };
+    } finally {
+      fetching = undefined;
     }
-    return held.token;
+    return held;
+  };
+  return async () => {
+    const known = held;
+    if (known !== undefined && Date.now() < known.freshUntilMs) return known.token;
+    fetching ??= renew();
+    if (known === undefined || Date.now() >= known.expiresAtMs - LAST_MS) return (await fetching).token;
+    // Who finds no token that is good is told.
+    fetching.catch(() => {});
+    return known.token;
   };
 }
 
-async function fetchToken(options: ClientCredentials): Promise<Held> {
+function readEndpoint(tokenEndpoint: string | URL): URL {
+  const endpoint = new URL(tokenEndpoint);
+  if (endpoint.protocol === "https:" || staysLocal(endpoint.host)) return endpoint;
+  throw new TypeError(`the token endpoint ${endpoint.origin} must be one of HTTPS`);
+}
+
+async function fetchToken(endpoint: URL, options: ClientCredentials): Promise<Held> {
   const askedAtMs = Date.now();
-  const response = await request(options);
+  const response = await request(endpoint, options);
   const lifetimeMs = (response.expires_in ?? UNSTATED_LIFETIME_S) * 1000;
   return {
     token: response.access_token,
@@ -73,9 +96,8 @@ async function fetchToken(options: ClientCredentials): Promise<Held> {
   };
 }
 
-async function request(options: ClientCredentials): Promise<TokenEndpointResponse> {
+async function request(endpoint: URL, options: ClientCredentials): Promise<TokenEndpointResponse> {
   const { clientId, clientSecret, scope, audience, authentication = "basic" } = options;
-  const endpoint = new URL(options.tokenEndpoint);
   const server = { issuer: endpoint.origin, token_endpoint: endpoint.href };
   const client = { client_id: clientId };
   const secret = authentication === "basic" ? ClientSecretBasic(clientSecret) : ClientSecretPost(clientSecret);
@@ -93,9 +115,13 @@ async function request(options: ClientCredentials): Promise<TokenEndpointRespons
 
 /** The cause stays with the error, for who looks; the message says nothing that the authorization server has not said. */
 function toConnectError(error: unknown): ConnectError {
-  const refused = error instanceof ResponseBodyError && error.status < 500 && error.status !== 429;
-  const [message, code] = refused
-    ? [`the authorization server refuses: ${error.error}`, Code.Unauthenticated]
-    : ["the authorization server does not answer", Code.Unavailable];
-  return new ConnectError(message, code, undefined, undefined, error);
+  return new ConnectError(...explain(error), undefined, undefined, error);
+}
+
+function explain(error: unknown): [message: string, code: Code] {
+  const refusal = "the authorization server refuses";
+  if (error instanceof WWWAuthenticateChallengeError) return [`${refusal}: ${error.status}`, Code.Unauthenticated];
+  if (error instanceof ResponseBodyError && error.status < 500 && error.status !== 429)
+    return [`${refusal}: ${error.error}`, Code.Unauthenticated];
+  return ["the authorization server does not answer", Code.Unavailable];
 }

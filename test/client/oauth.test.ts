@@ -10,6 +10,9 @@ import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
 
 interface Answer {
   readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What it waits for. */
+  readonly after?: Promise<unknown>;
   readonly body?: object;
 }
 
@@ -17,10 +20,11 @@ interface Answer {
 async function startIssuer(...answers: Answer[]) {
   const asked: { readonly authorization: string | undefined; readonly form: string }[] = [];
   const server = createServer((request: IncomingMessage, response) => {
-    void text(request).then((form) => {
+    void text(request).then(async (form) => {
       asked.push({ authorization: request.headers.authorization, form });
-      const { status = 200, body = {} } = (answers.length > 1 ? answers.shift() : answers[0]) ?? {};
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+      const { status = 200, body = {}, headers, after } = (answers.length > 1 ? answers.shift() : answers[0]) ?? {};
+      await after;
+      response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
     });
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
@@ -71,17 +75,33 @@ describe("clientCredentials", () => {
     atTime(1_000_000 + 539_000);
     expect(await provide()).toBe("first");
     atTime(1_000_000 + 541_000);
-    expect(await Promise.all([provide(), provide()])).toEqual(["second", "second"]);
+    expect(await Promise.all([provide(), provide()])).toEqual(["first", "first"]);
+    await expect.poll(provide).toBe("second");
     expect(asked).toHaveLength(2);
   });
 
-  it("goes on with a token that is good while there is no other, and no longer", async () => {
-    const { options } = await startIssuer(token("first", 600), { status: 503 });
+  it("keeps no call waiting while there is a token that is good", async () => {
+    const answered = Promise.withResolvers<void>();
+    const { options } = await startIssuer(token("first", 600), { ...token("second", 600), after: answered.promise });
     const provide = clientCredentials(options);
     atTime(1_000_000);
     await provide();
-    atTime(1_000_000 + 599_000);
+    atTime(1_000_000 + 541_000);
     expect(await provide()).toBe("first");
+    answered.resolve();
+    await expect.poll(provide).toBe("second");
+  });
+
+  it("goes on with a token that is good while there is no other, and no longer, and asks now and then", async () => {
+    const { asked, options } = await startIssuer(token("first", 600), { status: 503 });
+    const provide = clientCredentials(options);
+    atTime(1_000_000);
+    await provide();
+    for (const ms of [596_000, 596_100, 599_000]) {
+      atTime(1_000_000 + ms);
+      expect(await provide()).toBe("first");
+    }
+    expect(asked).toHaveLength(2);
     atTime(1_000_000 + 600_000);
     expect(await failureOf(provide())).toMatchObject({ code: "Unavailable" });
   });
@@ -94,11 +114,16 @@ describe("clientCredentials", () => {
     atTime(1_000_000 + 53_000);
     expect(await provide()).toBe("first");
     atTime(1_000_000 + 55_000);
-    expect(await provide()).toBe("second");
+    await expect.poll(provide).toBe("second");
   });
 
   it.each([
     ["UNAUTHENTICATED if it is refused", { status: 401, body: { error: "invalid_client" } }, "Unauthenticated"],
+    [
+      "UNAUTHENTICATED if it is refused with a challenge, as RFC 6749 wants it (5.2)",
+      { status: 401, body: { error: "invalid_client" }, headers: { "www-authenticate": 'Basic realm="tokens"' } },
+      "Unauthenticated",
+    ],
     ["UNAVAILABLE if the server is out of order", { status: 500 }, "Unavailable"],
     ["UNAVAILABLE if it is asked too often", { status: 429, body: { error: "slow_down" } }, "Unavailable"],
     ["UNAVAILABLE if what comes is no token", { body: { hello: "world" } }, "Unavailable"],
@@ -119,12 +144,14 @@ describe("clientCredentials", () => {
     expect(await provide()).toBe("first");
   });
 
-  it("sends the secret over HTTPS only, but on this machine", async () => {
-    const provide = clientCredentials({
-      tokenEndpoint: "http://issuer.example.com/token",
-      clientId: "a",
-      clientSecret: "b",
-    });
-    expect(await failureOf(provide())).toMatchObject({ code: "Unavailable" });
+  it.each([
+    [
+      "sends the secret over HTTPS only, but on this machine",
+      "http://issuer.example.com/token",
+      "must be one of HTTPS",
+    ],
+    ["wants a URL", "issuer.example.com/token", "Invalid URL"],
+  ])("%s", (_, tokenEndpoint, message) => {
+    expect(() => clientCredentials({ tokenEndpoint, clientId: "a", clientSecret: "b" })).toThrow(message);
   });
 });
