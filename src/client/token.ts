@@ -12,9 +12,15 @@ export function sendToken(token: Token): Interceptor {
     if (request.header.has("authorization")) return next(request);
     // A copy: an interceptor that makes the call again asks for another token.
     const header = new Headers(request.header);
-    header.set("authorization", `Bearer ${await ask(token)}`);
+    header.set("authorization", `Bearer ${checked(await ask(token))}`);
     return next({ ...request, header });
   };
+}
+
+/** Headers and grpc-js show what they do not take, in their errors and on stderr: they must never see it. */
+function checked(token: string): string {
+  if (/^[ -~]*$/.test(token.trim())) return token;
+  throw new ConnectError("the token has characters that no header takes", Code.Unauthenticated);
 }
 
 async function ask(token: Token): Promise<string> {

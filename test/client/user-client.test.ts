@@ -118,6 +118,15 @@ describe("a token", () => {
     expect(await failureOf(collect(client.listUsers({})))).toMatchObject(failure);
   });
 
+  it("is not told by the failure when it is none", async () => {
+    const server = await startTestServer();
+    const message = "the token has characters that no header takes";
+    for (const token of ["a secret\nin two lines", "a sécret"]) {
+      const call = publishedClient(server, { token }).getUser({ id: "ada" });
+      expect(await failureOf(call)).toMatchObject({ code: "Unauthenticated", message });
+    }
+  });
+
   it("is asked for again when an interceptor tries the call again", async () => {
     const tokens = ["expired", await tokenFor(ADMIN)];
     const options = { token: () => tokens.shift() ?? "", interceptors: [again] };
