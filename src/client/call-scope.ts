@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CallNotes } from "./call-event.ts";
 
-/** The longest time that a timer of Node measures. */
+/** The longest time that a timer of Node measures, 24 days. What is to take longer has no deadline: much longer ones end the process in grpc-js. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
@@ -9,7 +9,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
  * error that the call fails with: the caller's own signal, the deadline, the end of the client, a request stream that fails.
  */
 export class CallScope {
-  /** When the call must be over, in milliseconds since the epoch; Infinity for never. */
+  /** When the call must be over, in milliseconds since the epoch; Infinity for never, or not within 24 days. */
   readonly deadline: number;
   /** What the response tells of the call. */
   readonly notes: CallNotes = new CallNotes();
@@ -26,7 +26,7 @@ export class CallScope {
     timeoutMs: number,
     onEnd: (scope: CallScope, code: Code | undefined) => void,
   ) {
-    this.deadline = Date.now() + timeoutMs;
+    this.deadline = timeoutMs <= LONGEST_TIMER_MS ? Date.now() + timeoutMs : Number.POSITIVE_INFINITY;
     this.#callerSignal = callerSignal;
     this.#onEnd = onEnd;
     if (timeoutMs <= LONGEST_TIMER_MS) this.#timer = setTimeout(this.#expire, timeoutMs);

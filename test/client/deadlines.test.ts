@@ -65,6 +65,14 @@ describe("a deadline", () => {
     expect(none).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("is none if it is further away than timers reach", async () => {
+    const server = await startClock();
+    const client = publishedClient(server);
+    await client.getUser({ id: "ada" }, { timeoutMs: Number.MAX_SAFE_INTEGER });
+    await collect(client.listUsers({}, { timeoutMs: 2 ** 31 }));
+    expect(server.left).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  });
+
   it("ends the call with DEADLINE_EXCEEDED when it has passed", async () => {
     const never = new Promise<never>(() => {});
     const server = await startBareServer(ProbeService, { public: () => never, produce: () => never });
