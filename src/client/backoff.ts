@@ -27,10 +27,10 @@ export class Backoff {
 
 /**
  * Whether a call that failed so may be made again, if it is safe to: the service is away for a moment, or says when to come
- * again, or nobody knows what has become of the call.
+ * again, or nobody knows what has become of the call, or its token has expired while it went on.
  */
 export function isPassing(error: ConnectError): boolean {
   if (error.code === Code.Unavailable) return true;
   const { reason, retryDelayMs } = readFailure(error);
-  return retryDelayMs !== undefined || reason === "OUTCOME_UNKNOWN";
+  return retryDelayMs !== undefined || reason === "OUTCOME_UNKNOWN" || reason === "TOKEN_EXPIRED";
 }

@@ -96,15 +96,19 @@ describe("watch", () => {
         },
         async function* () {
           yield event(UPDATED, 6);
+          throw failing({ code: "UNAUTHENTICATED", reason: "TOKEN_EXPIRED" });
+        },
+        async function* () {
+          yield event(UPDATED, 7);
         },
       ],
     });
     const interruptions: ConnectError[] = [];
     await using events = watch(publishedClient(fake), { onInterrupted: (error) => interruptions.push(error) });
-    expect((await take(events, 5)).map(({ revision }) => Number(revision))).toEqual([1, 2, 3, 5, 6]);
-    expect(tokensOf(fake)).toEqual(["", "2", "2", "4", "5"]);
-    expect(interruptions).toHaveLength(3);
-    expect(events.resumeToken).toBe("6");
+    expect((await take(events, 6)).map(({ revision }) => Number(revision))).toEqual([1, 2, 3, 5, 6, 7]);
+    expect(tokensOf(fake)).toEqual(["", "2", "2", "4", "5", "6"]);
+    expect(interruptions).toHaveLength(4);
+    expect(events.resumeToken).toBe("7");
   });
 
   it("gives a call up on which nothing is heard", async () => {
