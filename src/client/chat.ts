@@ -29,7 +29,10 @@ export interface JoinOptions extends Pick<CallOptions, "headers" | "signal"> {
 
 /** A text that was posted. */
 export interface PostOptions {
-  /** Makes the text safe to post again from another process; a new UUID by default. */
+  /**
+   * Makes the text safe to post again from another process: an id that nobody else in the room uses; a new UUID by default. If
+   * the text came before what is known here, it does not come again: `send` then rejects with ALREADY_EXISTS at the end of `close`.
+   */
   readonly clientMessageId?: string;
 }
 
@@ -41,6 +44,8 @@ interface Pending {
 
 /** So many messages wait for a reader before no more are taken from the service. */
 const MAX_UNREAD = 256;
+/** So many texts with ids of the caller's own are remembered, because they do not come again when they are sent again. */
+const MAX_REMEMBERED = 1000;
 
 /**
  * Being in a room, over as many calls as it takes. What happens there is iterated over, in order and without gaps or repetitions:
@@ -54,6 +59,7 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
   readonly #leaving = new AbortController();
   readonly #over: AbortSignal;
   readonly #pending = new Map<string, Pending>();
+  readonly #remembered = new Map<string, Promise<ChatMessage>>();
   readonly #unread = new Mailbox<ChatMessage>();
   readonly #backoff = new Backoff();
   readonly #end: Promise<void>;
@@ -81,17 +87,20 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
 
   /**
    * Posts a text, now or when the room has been joined again, once however often that happens. Resolves when it has come back,
-   * with its sequence and time. Texts are posted in the order of these calls.
+   * with its sequence and time; unless the room is one of those who only post, somebody must iterate for that. Texts are posted in
+   * the order of these calls.
    *
    * @throws ConnectError if the room is left before that, or joining it fails for good.
    */
-  send(text: string, { clientMessageId = randomUUID() }: PostOptions = {}): Promise<ChatMessage> {
+  send(text: string, { clientMessageId: givenId }: PostOptions = {}): Promise<ChatMessage> {
     if (this.#closing || this.#over.aborted) return Promise.reject(this.#failure ?? left());
-    const known = this.#pending.get(clientMessageId);
-    if (known !== undefined) return known.posted.promise;
+    const known = givenId === undefined ? undefined : this.#remembered.get(givenId);
+    if (known !== undefined) return known;
+    const clientMessageId = givenId ?? randomUUID();
     const message = { ...this.#said(ChatMessageType.TEXT), message: text, clientMessageId };
     const posted = Promise.withResolvers<ChatMessage>();
     this.#pending.set(clientMessageId, { message, posted });
+    if (givenId !== undefined) this.#remember(givenId, posted.promise);
     this.#line?.send(message);
     return posted.promise;
   }
@@ -99,7 +108,9 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
   /** Leaves when every text has come back. What has come and is not read yet can still be read. */
   async close(): Promise<void> {
     this.#closing = true;
-    if (this.#pending.size === 0) this.#line?.end();
+    // What has been posted comes back after the half-close, too. Between two calls there is nothing to wait for but that.
+    if (this.#line !== undefined) this.#line.end();
+    else if (this.#pending.size === 0) this.#leaving.abort();
     // Who closes does not wait for readers.
     this.#taken();
     await this.#end;
@@ -124,9 +135,10 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
 
   async #stay(): Promise<void> {
     try {
-      while (!(this.#closing && this.#pending.size === 0) && !this.#over.aborted) {
+      for (let isOver = false; !isOver; ) {
+        this.#over.throwIfAborted();
         try {
-          await this.#call();
+          isOver = await this.#call();
         } catch (reason) {
           await this.#recover(ConnectError.from(reason));
         }
@@ -134,27 +146,29 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
     } catch (reason) {
       if (!this.#leaving.signal.aborted) this.#failure = ConnectError.from(reason, Code.Canceled);
     }
+    const lost = this.#failure ?? (this.#over.aborted ? left() : postedBefore());
     this.#leaving.abort();
     this.#unread.end();
-    for (const { posted } of this.#pending.values()) posted.reject(this.#failure ?? left());
+    for (const { posted } of this.#pending.values()) posted.reject(lost);
   }
 
-  /** Joins, posts what has not come back, and listens to the end of the call. */
-  async #call(): Promise<void> {
+  /** Joins, posts what has not come back, and listens to the end of the call. Returns whether that is what `close` has asked for. */
+  async #call(): Promise<boolean> {
     const line = new Mailbox<ChatInit>();
     line.send({ ...this.#said(ChatMessageType.JOIN), afterSequence: this.#sequence });
     for (const { message } of this.#pending.values()) line.send(message);
+    if (this.#closing) line.end();
     this.#line = line;
     const { headers } = this.#options;
     const options = { signal: this.#over, timeoutMs: 0, ...(headers && { headers }) };
     try {
       for await (const message of this.#client.chat(line, options)) {
         this.#backoff.reset();
-        if (this.#hasForgotten(message)) return;
+        if (this.#hasForgotten(message)) return false;
         if (this.#isNews(message)) await this.#hand(message);
-        if (this.#closing && this.#pending.size === 0) line.end();
       }
       if (!this.#closing) throw new ConnectError("the chat was ended", Code.Unavailable);
+      return true;
     } finally {
       this.#line = undefined;
       line.end();
@@ -192,7 +206,14 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
   async #recover(error: ConnectError): Promise<void> {
     if (this.#over.aborted || !isPassing(error)) throw error;
     this.#options.onInterrupted?.(error);
+    if (this.#closing && this.#pending.size === 0) this.#leaving.abort();
     await this.#backoff.pause(error, this.#over);
+  }
+
+  #remember(id: string, posted: Promise<ChatMessage>): void {
+    this.#remembered.set(id, posted);
+    const [oldest] = this.#remembered.keys();
+    if (this.#remembered.size > MAX_REMEMBERED && oldest !== undefined) this.#remembered.delete(oldest);
   }
 
   #said(type: ChatMessageType) {
@@ -202,6 +223,10 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
 
 function left(): ConnectError {
   return new ConnectError("the room was left", Code.Canceled);
+}
+
+function postedBefore(): ConnectError {
+  return new ConnectError("a text with this id was posted before", Code.AlreadyExists);
 }
 
 /**

@@ -58,6 +58,23 @@ describe("joinRoom", () => {
     expect(ada.sequence).toBe(2n);
   });
 
+  it("resolves a text with an id that has come already, without posting it", async () => {
+    const server = await startTestServer();
+    await using ada = enter(server, "ada");
+    const first = await ada.send("once", { clientMessageId: "mine" });
+    expect(await ada.send("once", { clientMessageId: "mine" })).toBe(first);
+  });
+
+  it("rejects a text with an id that came before what is known, when it is closed", async () => {
+    const server = await startTestServer();
+    await using ada = enter(server, "ada");
+    await ada.send("once", { clientMessageId: "mine" });
+    await using again = enter(server, "ada", { afterSequence: 1 });
+    const posted = failureOf(again.send("once", { clientMessageId: "mine" }));
+    await again.close();
+    expect(await posted).toMatchObject({ code: "AlreadyExists" });
+  });
+
   it("leaves when the texts have come back, and lets what has come be read", async () => {
     const server = await startTestServer();
     const ada = enter(server, "ada");
@@ -97,6 +114,17 @@ describe("joinRoom", () => {
     await ada.send("hello");
     leaving.abort();
     expect(await failureOf(Array.fromAsync(ada))).toMatchObject({ code: "Canceled" });
+    const late = enter(await startTestServer(), "ada", { signal: leaving.signal });
+    expect(await failureOf(Array.fromAsync(late))).toMatchObject({ code: "Canceled" });
+  });
+
+  it("is left at once between two calls if nothing is under way", async () => {
+    await using fake = await createFake({ chat: failing({ code: "UNAVAILABLE", retryDelayMs: 60_000 }) });
+    const interrupted = Promise.withResolvers<void>();
+    const ada = enter(fake, "ada", { onInterrupted: () => interrupted.resolve() });
+    await interrupted.promise;
+    await ada.close();
+    expect(await Array.fromAsync(ada)).toEqual([]);
   });
 
   it("takes no more from the service than is read, but for those who only post", async () => {
