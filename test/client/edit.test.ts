@@ -109,6 +109,49 @@ describe("edit", () => {
 });
 
 describe("an editor whose calls break off", () => {
+  const snapshot = { event: { case: "snapshot" as const, value: { revision: 0n, text: "" } } };
+
+  it("is closed at once between two calls if nothing is under way", async () => {
+    await using fake = await createFake({
+      async *collaborativeEdit() {
+        yield snapshot;
+        throw failing({ code: "UNAVAILABLE", retryDelayMs: 60_000 });
+      },
+    });
+    const interrupted = Promise.withResolvers<void>();
+    const ada = await open(fake, "bio", "ada", { onInterrupted: () => interrupted.resolve() });
+    await interrupted.promise;
+    await ada.close();
+    expect(ada.failure).toBeUndefined();
+  });
+
+  it("is not opened with a signal that is aborted, and says why", async () => {
+    await using fake = await createFake();
+    const signal = AbortSignal.abort(new Error("the page was left"));
+    expect(await failureOf(open(fake, "bio", "ada", { signal }))).toMatchObject({
+      code: "Canceled",
+      message: "the page was left",
+    });
+  });
+
+  it("tells that the others are not known any more", async () => {
+    await using fake = await createFake({
+      collaborativeEdit: [
+        async function* () {
+          yield snapshot;
+          yield { event: { case: "presence", value: { sessionId: "1", userId: "bob" } } };
+          throw unavailable();
+        },
+        async function* (requests) {
+          for await (const _ of requests) yield snapshot;
+        },
+      ],
+    });
+    const seen: number[] = [];
+    await using _ada = await open(fake, "bio", "ada", { onPresence: (others) => seen.push(others.size) });
+    await expect.poll(() => seen).toEqual([1, 0]);
+  });
+
   it("opens again where it was, and sends again what has not come back, transformed", async () => {
     const other = {
       revision: 1n,

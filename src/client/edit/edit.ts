@@ -110,7 +110,7 @@ export class Editor implements AsyncDisposable {
   /** Waits until all that was typed is in the text of everybody, and ends. */
   async close(): Promise<void> {
     this.#closing = true;
-    if (this.#document.isSettled) this.#line?.end();
+    if (this.#document.isSettled) this.#finish();
     await this.#end;
   }
 
@@ -125,7 +125,8 @@ export class Editor implements AsyncDisposable {
 
   async #stay(): Promise<void> {
     try {
-      while (!(this.#closing && this.#document.isSettled) && !this.#over.aborted) {
+      while (!(this.#closing && this.#document.isSettled)) {
+        this.#over.throwIfAborted();
         try {
           await this.#call();
         } catch (reason) {
@@ -136,7 +137,7 @@ export class Editor implements AsyncDisposable {
         }
       }
     } catch (reason) {
-      this.#failure = ConnectError.from(reason, Code.Canceled);
+      if (!this.#leaving.signal.aborted) this.#failure = ConnectError.from(reason, Code.Canceled);
     }
     this.#leaving.abort();
     this.#tell();
@@ -145,7 +146,7 @@ export class Editor implements AsyncDisposable {
   async #call(): Promise<void> {
     const line: Line = new Mailbox();
     this.#line = line;
-    this.#presences.clear();
+    this.#forgetOthers();
     const { revision, underWay } = this.#document;
     const after = revision === undefined ? {} : { afterRevision: revision };
     this.#say({ case: "open", value: { userId: this.#userId, ...after } });
@@ -159,7 +160,7 @@ export class Editor implements AsyncDisposable {
         this.#take(event);
         this.#depart();
         this.#tell();
-        if (this.#closing && this.#document.isSettled) line.end();
+        if (this.#closing && this.#document.isSettled) this.#finish();
       }
       if (!this.#closing) throw new ConnectError("the call was ended", Code.Unavailable);
     } finally {
@@ -211,7 +212,20 @@ export class Editor implements AsyncDisposable {
     if (known && (error.code === Code.OutOfRange || error.code === Code.InvalidArgument)) this.#document.forget();
     else if (!isPassing(error)) throw error;
     this.#options.onInterrupted?.(error);
+    if (this.#closing && this.#document.isSettled) this.#finish();
     await this.#backoff.pause(error, this.#over);
+  }
+
+  /** Ends the call that there is, or the pause before the next one. */
+  #finish(): void {
+    if (this.#line !== undefined) this.#line.end();
+    else this.#leaving.abort();
+  }
+
+  #forgetOthers(): void {
+    if (this.#presences.size === 0) return;
+    this.#presences.clear();
+    this.#options.onPresence?.(this.#presences);
   }
 
   #requireOpen(): void {
