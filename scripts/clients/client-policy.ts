@@ -1,4 +1,3 @@
-import type { DescMethod } from "@bufbuild/protobuf";
 import { type ServiceConfig, toServiceConfig } from "../../src/client/service-config.ts";
 import { EXPECTED_COUNT } from "../../src/contract/headers.ts";
 import { pathOf } from "../../src/contract/path.ts";
@@ -25,19 +24,6 @@ export function readClientPolicy(): ClientPolicy {
     policy.defaultDeadlineMs,
   ]);
   const limited = (timeouts as [string, number][]).filter(([, ms]) => Number.isFinite(ms));
-  return { defaultTimeoutsMs: new Map(limited), serviceConfig: serviceConfig(), expectedCount: EXPECTED_COUNT };
-}
-
-function serviceConfig(): ServiceConfig {
-  const config = toServiceConfig([UserService]);
-  const [retried, ...others] = config.methodConfig;
-  if (retried === undefined) throw new Error("the contract calls no method idempotent");
-  const named = new Set(config.methodConfig.flatMap(({ name }) => name.map(({ method }) => method)));
-  const creations = UserService.methods.filter((method) => takesRequestId(method) && !named.has(method.name));
-  const names = creations.map((method) => ({ service: method.parent.typeName, method: method.name }));
-  return { ...config, methodConfig: [{ ...retried, name: [...retried.name, ...names] }, ...others] };
-}
-
-function takesRequestId({ input }: DescMethod): boolean {
-  return input.fields.some(({ name }) => name === "request_id");
+  const serviceConfig = toServiceConfig([UserService], { setsRequestIds: true });
+  return { defaultTimeoutsMs: new Map(limited), serviceConfig, expectedCount: EXPECTED_COUNT };
 }

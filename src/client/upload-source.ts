@@ -76,10 +76,7 @@ async function spool(stream: AsyncIterable<Uint8Array>, signal: AbortSignal | un
   try {
     const file = await open(join(folder, "upload"), "wx+", 0o600);
     try {
-      for await (const piece of stream) {
-        signal?.throwIfAborted();
-        await file.writeFile(piece);
-      }
+      for await (const piece of untilAborted(stream, signal)) await file.writeFile(piece);
       return file;
     } catch (error) {
       await file.close();
@@ -87,5 +84,26 @@ async function spool(stream: AsyncIterable<Uint8Array>, signal: AbortSignal | un
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The items of a source until the signal is aborted, also while one is awaited that never comes. */
+async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+  const source = items[Symbol.asyncIterator]();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal?.reason);
+  aborted.promise.catch(() => {});
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  try {
+    for (;;) {
+      const { done, value } = await Promise.race([aborted.promise, source.next()]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    // A source that waits cannot be waited for.
+    source.return?.().then(undefined, () => {});
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type CallOptions, type Client, ConnectError } from "@connectrpc/connect";
+import { type CallOptions, type Client, Code, ConnectError } from "@connectrpc/connect";
 import {
   UploadFormat,
   type UploadUserDataRequestSchema,
@@ -45,12 +45,26 @@ const MAX_ATTEMPTS = 10;
  * Resolves with the report, which also tells of rows that could not be imported.
  *
  * @throws TypeError if the format is not known.
- * @throws ConnectError if the file is refused, or could not be sent in so many attempts. What the source throws is thrown as it is.
+ * @throws ConnectError if the file is refused, could not be sent in so many attempts, or the signal is aborted. What the source throws is
+ * thrown as it is.
  */
 export async function upload(
   client: UploadingClient,
   source: UploadSource,
   options: UploadOptions = {},
+): Promise<UploadUserDataResponse> {
+  try {
+    return await send(client, source, options);
+  } catch (error) {
+    const { signal } = options;
+    throw signal?.aborted ? ConnectError.from(signal.reason, Code.Canceled) : error;
+  }
+}
+
+async function send(
+  client: UploadingClient,
+  source: UploadSource,
+  options: UploadOptions,
 ): Promise<UploadUserDataResponse> {
   const { uploadId = randomUUID(), maxAttempts = MAX_ATTEMPTS, onProgress, headers, signal, timeoutMs } = options;
   const format = formatOf(source, options.format);

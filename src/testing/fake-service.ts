@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { type ConnectError, createHandlerContext, type HandlerContext, type MethodImpl } from "@connectrpc/connect";
 import type { Metadata, ServerDuplexStream, ServerReadableStream, UntypedHandleCall } from "@grpc/grpc-js";
-import { toHeaders } from "../client/metadata.ts";
+import { toHeaders, toMetadata } from "../client/metadata.ts";
 import { pathOf } from "../contract/path.ts";
 import { UserService } from "../gen/user/v1/user_service_pb.ts";
 import { toStatus, unimplemented } from "./fake-errors.ts";
@@ -75,7 +75,9 @@ export class FakeService {
   async #answer(method: DescMethod, call: AnyCall, callback: Callback): Promise<void> {
     const context = contextOf(method, call);
     try {
-      callback(null, await this.#run(context, call));
+      const response = await this.#run(context, call);
+      call.sendMetadata(toMetadata(context.responseHeader));
+      callback(null, response, toMetadata(context.responseTrailer));
     } catch (error) {
       callback(toStatus(error));
     } finally {
@@ -87,11 +89,15 @@ export class FakeService {
     const context = contextOf(method, call);
     try {
       const responses = (await this.#run(context, call)) as AsyncIterable<unknown>;
+      // The first of them counts.
+      const sendHeader = () => call.sendMetadata(toMetadata(context.responseHeader));
       for await (const response of responses) {
         if (call.cancelled) return;
+        sendHeader();
         if (!call.write(response)) await Promise.race([once(call, "drain"), once(call, "cancelled")]);
       }
-      call.end();
+      sendHeader();
+      call.end(toMetadata(context.responseTrailer));
     } catch (error) {
       // Not destroy(), which would send no status.
       call.emit("error", toStatus(error));

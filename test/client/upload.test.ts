@@ -101,13 +101,34 @@ describe("upload", () => {
     const before = await spooled();
     const client = publishedClient(await startTestServer());
     const signal = AbortSignal.abort();
-    await expect(upload(client, piecesOf(FILE), { format: "csv", signal })).rejects.toThrow();
+    const aborted = { code: "Canceled" };
+    expect(await failureOf(upload(client, piecesOf(FILE), { format: "csv", signal }))).toMatchObject(aborted);
+    const leaving = new AbortController();
+    const stalled = (async function* () {
+      yield Buffer.from("email,name\n");
+      leaving.abort();
+      await new Promise(() => {});
+    })();
+    const options = { format: "csv", signal: leaving.signal } as const;
+    expect(await failureOf(upload(client, stalled, options))).toMatchObject(aborted);
     const failing = (async function* () {
       yield Buffer.from("email,name\n");
       throw new Error("the source has failed");
     })();
     await expect(upload(client, failing, { format: "csv" })).rejects.toThrow("the source has failed");
     expect(await spooled()).toEqual(before);
+  });
+
+  it("ends with the caller's signal between two attempts", async () => {
+    const leaving = new AbortController();
+    await using fake = await createFake({
+      async uploadUserData() {
+        setImmediate(() => leaving.abort());
+        throw failing({ code: "UNAVAILABLE", retryDelayMs: 60_000 });
+      },
+    });
+    const call = upload(publishedClient(fake), Buffer.from(FILE), { format: "csv", signal: leaving.signal });
+    await expect(call).rejects.toThrow("[canceled]");
   });
 
   it("goes on at another replica, and imports each row once", async () => {

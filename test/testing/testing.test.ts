@@ -80,6 +80,28 @@ describe("createFake", () => {
     expect(fake.calls.map(({ headers }) => headers.get("authorization"))).toEqual(["Bearer mine", "Bearer mine"]);
   });
 
+  it("sends the headers and trailers of a script", async () => {
+    await using fake = await createFake({
+      async getUser(_request, { responseHeader, responseTrailer }) {
+        responseHeader.set("x-request-id", "1");
+        responseTrailer.set("x-more", "2");
+        return {};
+      },
+      async *listUsers(_request, { responseHeader, responseTrailer }) {
+        responseHeader.set("x-request-id", "3");
+        yield { id: "ada" };
+        responseTrailer.set("x-next-page-token", "4");
+      },
+    });
+    using client = createUserClient(fake.address);
+    const seen: (string | null)[] = [];
+    const note = (name: string) => (headers: Headers) => void seen.push(headers.get(name));
+    await client.getUser({}, { onHeader: note("x-request-id"), onTrailer: note("x-more") });
+    const options = { onHeader: note("x-request-id"), onTrailer: note("x-next-page-token") };
+    await Array.fromAsync(client.listUsers({}, options));
+    expect(seen).toEqual(["1", "2", "3", "4"]);
+  });
+
   it("does one thing after another, and the last of them ever after", async () => {
     await using fake = await createFake({
       deleteUser: [unavailable(), failing({ code: "ABORTED" }), async () => ({ success: true })],
