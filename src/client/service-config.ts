@@ -71,7 +71,8 @@ export function toServiceConfig(
   const retried = services.flatMap(({ methods }) => methods.filter(isRetried));
   const name = retried.map((method) => ({ service: method.parent.typeName, method: method.name }));
   return {
-    loadBalancingConfig: [{ outlier_detection: OUTLIER_DETECTION }],
+    // The first of them that a client knows; grpc-js alone knows that one by this name.
+    loadBalancingConfig: [{ outlier_detection: OUTLIER_DETECTION }, { round_robin: {} }],
     methodConfig: name.length === 0 ? [] : [{ name, retryPolicy: RETRY_POLICY }],
     retryThrottling: RETRY_THROTTLING,
   };

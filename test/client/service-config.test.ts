@@ -39,6 +39,11 @@ describe("the service config", () => {
     expect(names.filter((name) => !plain.includes(name))).toEqual(["CreateUser", "CreateUsers"]);
   });
 
+  it("calls all addresses in turn, also where outlier detection is not known by its name in grpc-js", () => {
+    const names = toServiceConfig([UserService]).loadBalancingConfig.flatMap((config) => Object.keys(config));
+    expect(names).toEqual(["outlier_detection", "round_robin"]);
+  });
+
   it("stops retries after ten failures in a row, until calls succeed", () => {
     expect(toServiceConfig([UserService]).retryThrottling).toEqual({ maxTokens: 20, tokenRatio: 0.1 });
   });

@@ -60,14 +60,17 @@ func (c *Client) All(ctx context.Context, pageSize int32) iter.Seq2[*userv1.User
 	}
 }
 
+// The reason of a call that its token did not outlast; a call with a token that has expired already fails with another one.
+const tokenExpired = "TOKEN_EXPIRED"
+
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
 )
 
-// Watch returns what happens to users, and goes on by itself, on any replica, where a call broke off with codes.Unavailable:
-// nothing is missed, and what came last may come again, with the same revision. It ends with the error of another code,
-// that of ctx included, or when the loop is left.
+// Watch returns what happens to users, and goes on by itself, on any replica, where a call broke off with codes.Unavailable, or
+// because its token expired: nothing is missed, and what came last may come again, with the same revision. It ends with any
+// other error, that of ctx included, or when the loop is left.
 func (c *Client) Watch(ctx context.Context, req *userv1.WatchUsersRequest) iter.Seq2[*userv1.WatchUsersResponse, error] {
 	return func(yield func(*userv1.WatchUsersResponse, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -82,7 +85,7 @@ func (c *Client) Watch(ctx context.Context, req *userv1.WatchUsersRequest) iter.
 			if err == nil {
 				return
 			}
-			if status.Code(err) != codes.Unavailable {
+			if status.Code(err) != codes.Unavailable && Reason(err) != tokenExpired {
 				yield(nil, err)
 				return
 			}

@@ -8,14 +8,21 @@ package userclient
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	userv1 "example.com/user-service/gen/user/v1"
+)
+
+const (
+	keepaliveTime    = 30 * time.Second
+	keepaliveTimeout = 10 * time.Second
 )
 
 // Client is a connection to the service. It may be used by many goroutines at once.
@@ -68,6 +75,8 @@ func New(target string, opts ...Option) (*Client, error) {
 		// The contract decides, not a record of the name service.
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDisableServiceConfig(),
+		// Finds connections out that are broken without a word, while there are calls on them.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithChainUnaryInterceptor(unaryDeadline, unaryRequestID),
 		grpc.WithChainStreamInterceptor(streamDeadline, streamRequestIDs),
 	}

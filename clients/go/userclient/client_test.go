@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -89,6 +90,11 @@ func (f *fake) WatchUsers(req *userv1.WatchUsersRequest, stream grpc.ServerStrea
 	event := &userv1.WatchUsersResponse{Revision: revision, ResumeToken: strconv.Itoa(int(revision))}
 	if err := stream.Send(event); err != nil {
 		return err
+	}
+	if revision == 2 {
+		expired := status.New(codes.Unauthenticated, "call again with a new token")
+		expired, _ = expired.WithDetails(&errdetails.ErrorInfo{Reason: "TOKEN_EXPIRED"})
+		return expired.Err()
 	}
 	return errUnavailable
 }

@@ -42,8 +42,8 @@ export type UserClient = ServiceMethods<typeof UserService> &
     /** Yields all users, oldest first, in pages of `pageSize` (0: as many as the service likes). */
     allUsers(pageSize?: number): AsyncGenerator<User, void>;
     /**
-     * Yields what happens to users, and goes on by itself, on any replica, where a call broke off with UNAVAILABLE: nothing is
-     * missed, and what came last may come again, with the same revision. Leaving the loop, or aborting, ends it.
+     * Yields what happens to users, and goes on by itself, on any replica, where a call broke off with UNAVAILABLE, or because its
+     * token expired: nothing is missed, and what came last may come again, with the same revision. Leaving the loop, or aborting, ends it.
      */
     watch(
       request?: MessageInitShape<typeof WatchUsersRequestSchema>,
@@ -52,6 +52,9 @@ export type UserClient = ServiceMethods<typeof UserService> &
     /** Closes the connections. Calls that are open fail with CANCELLED. */
     close(): void;
   };
+
+/** The reason of a call that its token did not outlast; one whose token has expired already fails with another one. */
+const TOKEN_EXPIRED = "TOKEN_EXPIRED";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
@@ -63,6 +66,9 @@ export function createUserClient(address: string, options: UserClientOptions = {
     "grpc.service_config": JSON.stringify(SERVICE_CONFIG),
     // The contract decides, not a record of the name service.
     "grpc.service_config_disable_resolution": 1,
+    // Finds connections out that are broken without a word, while there are calls on them.
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
     ...channelOptions,
     interceptors: [limitTime, addRequestIds, ...(token === undefined ? [] : [addToken(token)])],
   });
@@ -91,7 +97,9 @@ export function createUserClient(address: string, options: UserClientOptions = {
           yield event;
         }
       } catch (error) {
-        if ((error as { code?: unknown }).code !== status.UNAVAILABLE) throw error;
+        const isPassing =
+          (error as { code?: unknown }).code === status.UNAVAILABLE || reasonOf(error) === TOKEN_EXPIRED;
+        if (!isPassing) throw error;
       }
       // Up to twice the pause, so that watchers who were cut off together do not come back together.
       await sleep(pause * (1 + Math.random()), undefined, { signal });

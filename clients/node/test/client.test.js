@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create } from "@bufbuild/protobuf";
-import { status } from "@grpc/grpc-js";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { anyPack } from "@bufbuild/protobuf/wkt";
+import { Metadata, status } from "@grpc/grpc-js";
+import { ErrorInfoSchema } from "user-service-client/gen/google/rpc/error_details_pb";
+import { StatusSchema } from "user-service-client/gen/google/rpc/status_pb";
 import {
   CreateUserResponseSchema,
   CreateUsersResponseSchema,
@@ -13,6 +16,17 @@ import { WatchUsersResponseSchema } from "user-service-client/gen/user/v1/watch_
 import { startFake } from "user-service-client/testing";
 
 const unavailable = { code: status.UNAVAILABLE, details: "restarting" };
+
+/** The error of a call whose token has expired while it went on. */
+function expired() {
+  const info = anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: "TOKEN_EXPIRED" }));
+  const metadata = new Metadata();
+  metadata.set(
+    "grpc-status-details-bin",
+    Buffer.from(toBinary(StatusSchema, create(StatusSchema, { details: [info] }))),
+  );
+  return { code: status.UNAUTHENTICATED, details: "expired", metadata };
+}
 
 /** Runs with a client of a fake that ends with the test. */
 async function withFake(handlers, use, options) {
@@ -121,7 +135,7 @@ test("resumes a watch", async () => {
   const watchUsers = (call) => {
     resumed.push(call.request.resumeToken);
     call.write(create(WatchUsersResponseSchema, { resumeToken: String(resumed.length) }));
-    call.emit("error", unavailable);
+    call.emit("error", resumed.length === 2 ? expired() : unavailable);
   };
   await withFake({ watchUsers }, async (client) => {
     let count = 0;

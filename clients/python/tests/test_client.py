@@ -5,6 +5,10 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import any_pb2
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 from user_service_client import UserClient
 from user_service_client.testing import FakeUserService, fake_service
@@ -72,6 +76,12 @@ class Fake(FakeUserService):
         self.resumed.append(request.resume_token)
         revision = len(self.resumed)
         yield WatchUsersResponse(revision=revision, resume_token=str(revision))
+        if revision == 2:
+            detail = any_pb2.Any()
+            detail.Pack(ErrorInfo(reason="TOKEN_EXPIRED"))
+            code = grpc.StatusCode.UNAUTHENTICATED
+            status = rpc_status.to_status(Status(code=code.value[0], message="expired", details=[detail]))
+            await context.abort(code, "expired", status.trailing_metadata)
         await context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
 
 

@@ -10,6 +10,7 @@ import grpc
 
 from ._interceptors import Token, interceptors
 from ._policy import EXPECTED_COUNT, SERVICE_CONFIG
+from .errors import reason
 from .user.v1.user_pb2 import User
 from .user.v1.user_service_pb2 import CreateUserRequest, CreateUsersResponse, ListUsersPageRequest
 from .user.v1.user_service_pb2_grpc import UserServiceStub
@@ -17,6 +18,9 @@ from .user.v1.watch_pb2 import WatchUsersRequest, WatchUsersResponse
 
 if TYPE_CHECKING:
     from .user.v1.user_service_pb2_grpc import UserServiceAsyncStub
+
+_TOKEN_EXPIRED: Final = "TOKEN_EXPIRED"
+"""The reason of a call that its token did not outlast; one whose token has expired already fails with another one."""
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
@@ -47,6 +51,10 @@ class UserClient:
             ("grpc.service_config", SERVICE_CONFIG),
             # The contract decides, not a record of the name service.
             ("grpc.service_config_disable_resolution", 1),
+            # Finds connections out that are broken without a word, while there are calls on them.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.max_pings_without_data", 0),
             *options,
         ]
         chain = interceptors(token)
@@ -92,10 +100,11 @@ class UserClient:
             request.page_token = page.next_page_token
 
     async def watch(self, request: WatchUsersRequest | None = None) -> AsyncGenerator[WatchUsersResponse, None]:
-        """Yields what happens to users, and goes on by itself, on any replica, where a call broke off with UNAVAILABLE.
+        """Yields what happens to users, and goes on by itself, on any replica.
 
-        Nothing is missed, and what came last may come again, with the same revision. Wrap it in `contextlib.aclosing`,
-        so that leaving the loop ends the call at once.
+        It goes on where a call broke off with UNAVAILABLE, or because its token expired. Nothing is missed, and what
+        came last may come again, with the same revision. Wrap it in `contextlib.aclosing`, so that leaving the loop
+        ends the call at once.
         """
         resumed = WatchUsersRequest()
         if request is not None:
@@ -109,7 +118,7 @@ class UserClient:
                     pause = _FIRST_PAUSE
                     yield event
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE and reason(error) != _TOKEN_EXPIRED:
                     raise
             finally:
                 call.cancel()
