@@ -1,7 +1,10 @@
 import { EventEmitter, on } from "node:events";
+import { create } from "@bufbuild/protobuf";
+import { type handleClientStreamingCall, type handleUnaryCall, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { UserNotFoundError } from "../../src/domain/errors.ts";
-import { ProbeService } from "../gen/probe/v1/probe_pb.ts";
+import { type ProbeRequest, ProbeResponseSchema, ProbeService } from "../gen/probe/v1/probe_pb.ts";
+import { startBareServer } from "../support/bare-server.ts";
 import { publishedClient, serviceClient } from "../support/client.ts";
 import { failureOf } from "../support/errors.ts";
 import { startProbe } from "../support/probe.ts";
@@ -23,17 +26,13 @@ async function settled(client: ProbeClient, count: () => number): Promise<number
   return count();
 }
 
-/** More requests than any buffer should take, and what is known of their source. */
-function flood() {
-  const state = { asked: 0, stopped: Promise.withResolvers<void>() };
-  async function* source() {
-    try {
-      while (state.asked < 100_000) yield { text: "x".repeat(64), number: state.asked++ };
-    } finally {
-      state.stopped.resolve();
-    }
-  }
-  return { requests: source(), state };
+/** Large enough for few to fill all buffers. */
+const LARGE = "x".repeat(16_384);
+
+/** Starts a server that checks nothing, and reads the requests of `collect` when it is told. */
+async function startLateReader(collect: handleClientStreamingCall<ProbeRequest, unknown>) {
+  const unary: handleUnaryCall<unknown, unknown> = (_call, callback) => callback(null, create(ProbeResponseSchema));
+  return serviceClient(ProbeService, await startBareServer(ProbeService, { public: unary, collect }));
 }
 
 describe("leaving a stream of responses", () => {
@@ -190,20 +189,17 @@ describe("a call that the server ends first", () => {
 
   it("takes no more requests from their source", async () => {
     const enough = Promise.withResolvers<void>();
-    const server = await startProbe({
-      async collect() {
-        await enough.promise;
-        throw new UserNotFoundError("nobody");
-      },
+    const client = await startLateReader(async (_call, callback) => {
+      await enough.promise;
+      callback({ code: status.NOT_FOUND });
     });
-    const client = serviceClient(ProbeService, server);
     let asked = 0;
     const requests: AsyncIterable<{ text: string }> = {
       // Cannot be told to stop.
       [Symbol.asyncIterator]: () => ({
         async next() {
           asked++;
-          return { done: false, value: { text: "x".repeat(64) } };
+          return { done: false, value: { text: LARGE } };
         },
       }),
     };
@@ -228,29 +224,37 @@ describe("back-pressure", () => {
     const responses = client.produce({})[Symbol.asyncIterator]();
     await responses.next();
     expect(await settled(client, () => produced)).toBeLessThan(200);
-    for (let index = 1; index < 1000; index++) {
+    for (let index = 1; index < 400; index++) {
       expect(await responses.next()).toMatchObject({ value: { text: String(index) } });
     }
     await responses.return?.();
   });
 
+  const COUNT = 500;
+
   it("holds the source of the requests back while the server does not read", async () => {
     const read = Promise.withResolvers<void>();
-    const server = await startProbe({
-      async collect(requests) {
-        await read.promise;
-        let count = 0;
-        for await (const { number } of requests) if (number !== count++ || count === 20_000) break;
-        return { text: String(count) };
-      },
+    const client = await startLateReader(async (call, callback) => {
+      await read.promise;
+      let count = 0;
+      for await (const { number } of call.iterator({ destroyOnReturn: false }) as AsyncIterable<ProbeRequest>)
+        if (number !== count++ || count === COUNT) break;
+      callback(null, create(ProbeResponseSchema, { text: String(count) }));
     });
-    const client = serviceClient(ProbeService, server);
-    const { requests, state } = flood();
-    const call = client.collect(requests);
-    expect(await settled(client, () => state.asked)).toBeLessThan(20_000);
+    let asked = 0;
+    const stopped = Promise.withResolvers<void>();
+    async function* endless() {
+      try {
+        for (;;) yield { text: LARGE, number: asked++ };
+      } finally {
+        stopped.resolve();
+      }
+    }
+    const call = client.collect(endless());
+    expect(await settled(client, () => asked)).toBeLessThan(COUNT);
     read.resolve();
-    expect(await call).toMatchObject({ text: "20000" });
-    await state.stopped.promise;
+    expect(await call).toMatchObject({ text: String(COUNT) });
+    await stopped.promise;
   });
 });
 

@@ -191,6 +191,7 @@ describe("watch", () => {
     }
     const revisions = (await changes).map(({ user }) => user?.email);
     expect(new Set(revisions).size).toBe(40);
-    expect(interruptions.length).toBeGreaterThan(0);
+    // If it was at the second, whose end may not have arrived yet.
+    await expect.poll(() => interruptions.length).toBeGreaterThan(0);
   });
 });
