@@ -134,6 +134,20 @@ describe("an editor whose calls break off", () => {
     });
   });
 
+  it("says why all that was typed will not come back", async () => {
+    await using fake = await createFake({
+      async *collaborativeEdit(requests) {
+        yield snapshot;
+        for await (const _ of requests);
+      },
+    });
+    const leaving = new AbortController();
+    const ada = await open(fake, "bio", "ada", { signal: leaving.signal });
+    ada.insert(0, "lost");
+    leaving.abort(new Error("the page was left"));
+    expect(await failureOf(ada.settled())).toMatchObject({ code: "Canceled", message: "the page was left" });
+  });
+
   it("tells that the others are not known any more", async () => {
     await using fake = await createFake({
       collaborativeEdit: [

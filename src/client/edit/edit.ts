@@ -102,7 +102,10 @@ export class Editor implements AsyncDisposable {
   /** Resolves when all that was typed is in the text of everybody. Rejects if editing fails before. */
   async settled(): Promise<void> {
     while (!this.#document.isSettled || this.#document.revision === undefined) {
-      if (this.#over.aborted) throw this.#failure ?? closed();
+      if (this.#over.aborted) {
+        await this.#end;
+        throw this.#failure ?? closed();
+      }
       await this.#news.promise;
     }
   }
