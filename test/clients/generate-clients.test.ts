@@ -45,17 +45,17 @@ describe("npm run generate:clients", () => {
     expect(stderr).toContain("/dev/null/client cannot be written: ENOTDIR");
   });
 
-  it.each([
-    { language: "go", remedy: "Install Go 1.26 or newer" },
-    { language: "python", remedy: "Install Python 3.10 or newer" },
-  ])("says what $language needs where it is not installed, and writes nothing", async ({ language, remedy }) => {
-    const folder = await temporaryFolder();
-    const { code, stderr } = await generateClients(["--language", language, "--output", folder], {
-      PATH: "/nonexistent",
-    });
-    expect(code).toBe(EX_UNAVAILABLE);
-    expect(stderr).toContain(remedy);
-    expect(await readdir(folder)).toEqual([]);
+  it("says what a language needs that is not installed, and writes nothing", async () => {
+    const folders = [await temporaryFolder(), await temporaryFolder()];
+    const ends = ["go", "python"].map((language, index) =>
+      generateClients(["--language", language, "--output", folders[index] ?? ""], { PATH: "/nonexistent" }),
+    );
+    const remedies = ["Install Go 1.26 or newer", "Install Python 3.10 or newer"];
+    for (const [index, { code, stderr }] of (await Promise.all(ends)).entries()) {
+      expect(code).toBe(EX_UNAVAILABLE);
+      expect(stderr).toContain(remedies[index]);
+      expect(await readdir(folders[index] ?? "")).toEqual([]);
+    }
   });
 
   it("writes a client over what is there with --force, and tells in JSON what it wrote", async () => {

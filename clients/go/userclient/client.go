@@ -131,5 +131,5 @@ func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 	return map[string]string{"authorization": "Bearer " + token}, nil
 }
 
-// RequireTransportSecurity lets a token travel in plain text only where the client was told to use no TLS.
+// RequireTransportSecurity keeps tokens off connections in plain text, where the client was given others.
 func (b bearer) RequireTransportSecurity() bool { return b.secure }
