@@ -178,7 +178,7 @@ describe("the package", () => {
     for (const line of [
       /^user.v1.UserService\/GetUser OK \d+ 1 /m,
       /^ALREADY_EXISTS EMAIL_TAKEN \[\] undefined [0-9a-f]+-\d+$/m,
-      /^[0-9a-f-]{36} Grace$/m,
+      /^[0-9a-f-]{36} Hedy$/m,
       /^1n (admin|root) hello$/m,
       /^31 of 31 bytes$/m,
       /^1n \[\]$/m,
