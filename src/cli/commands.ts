@@ -27,4 +27,29 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "walk a running server through every RPC, and show what comes back",
     load: async () => (await import("./demo.ts")).demo,
   },
+  {
+    name: "check",
+    summary: "check what a running server answers, how it fails, and how fast it is",
+    load: async () => (await import("./check.ts")).check,
+  },
+  {
+    name: "bench",
+    summary: "load a running server, and tell how fast it answers",
+    load: async () => (await import("./bench.ts")).bench,
+  },
+  {
+    name: "import",
+    summary: "import a file of users, CSV or NDJSON",
+    load: async () => (await import("./import.ts")).importUsers,
+  },
+  {
+    name: "chat",
+    summary: "talk in a room",
+    load: async () => (await import("./chat.ts")).chat,
+  },
+  {
+    name: "watch",
+    summary: "show changes of users as they happen",
+    load: async () => (await import("./watch.ts")).watch,
+  },
 ];
