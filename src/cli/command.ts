@@ -31,12 +31,19 @@ type ValueOf<O extends Option> = O["type"] extends "boolean"
 /** What was given for some options. */
 export type Values<S extends Options> = { readonly [K in keyof S]: ValueOf<S[K]> };
 
+/** An argument that is no option. */
+export interface Operand {
+  readonly name: string;
+  readonly about: string;
+  readonly optional?: true;
+}
+
 /** A command as it is written down. */
 export interface CommandSpec<S extends Options> {
   /** What there is to know besides its summary. */
   readonly about?: string;
-  /** The name of the argument that is no option, if it takes one, which it then demands. */
-  readonly operand?: { readonly name: string; readonly about: string };
+  /** The argument that is no option, if it takes one. It must be given, unless it is optional. */
+  readonly operand?: Operand;
   readonly options: S;
   readonly examples: readonly string[];
   /** What its exit statuses mean, beside 0 and EX_USAGE. */
@@ -47,6 +54,8 @@ export interface CommandSpec<S extends Options> {
 
 /** What a command is called, and does, in one line. */
 export interface CommandTitle {
+  /** What goes before its name; `user-service` unless told. */
+  readonly program?: string;
   readonly name: string;
   readonly summary: string;
 }
@@ -89,7 +98,8 @@ export function defineCommand<const S extends Options>(spec: CommandSpec<S>): Co
         return 0;
       }
       const [operand = ""] = positionals;
-      if (spec.operand !== undefined && operand === "") throw new UsageError(`${spec.operand.name} is missing`);
+      if (spec.operand !== undefined && !spec.operand.optional && operand === "")
+        throw new UsageError(`${spec.operand.name} is missing`);
       if (positionals.length > (spec.operand === undefined ? 0 : 1)) {
         throw new UsageError(`there is an argument too many: ${positionals.at(-1)}`);
       }

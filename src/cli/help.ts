@@ -2,10 +2,12 @@ import { EX_USAGE } from "../exit-codes.ts";
 
 /** What the help of a command tells. */
 interface Described {
+  /** What goes before the name. */
+  readonly program?: string;
   readonly name: string;
   readonly summary: string;
   readonly about?: string;
-  readonly operand?: { readonly name: string; readonly about: string };
+  readonly operand?: { readonly name: string; readonly about: string; readonly optional?: true };
   readonly options: Readonly<Record<string, DescribedOption>>;
   readonly examples: readonly string[];
   readonly exits: Readonly<Record<number, string>>;
@@ -33,11 +35,21 @@ export function overviewHelp(commands: readonly { readonly name: string; readonl
 }
 
 /** The help of one command: usage, options, examples and exit statuses. */
-export function commandHelp({ name, summary, about, operand, options, examples, exits }: Described): string {
+export function commandHelp({
+  program = "user-service",
+  name,
+  summary,
+  about,
+  operand,
+  options,
+  examples,
+  exits,
+}: Described): string {
   const rows = Object.entries(options).map(([option, each]) => [usageOf(option, each), aboutOf(each)] as const);
+  const placeholder = operand?.optional ? `[${operand.name}]` : operand?.name;
   const arguments_ = operand === undefined ? [] : [[operand.name, operand.about] as const];
   return [
-    `usage: user-service ${[name, ...(operand === undefined ? [] : [operand.name])].join(" ")} [OPTIONS]`,
+    `usage: ${[program, name, placeholder, "[OPTIONS]"].filter((part) => part !== undefined).join(" ")}`,
     "",
     `${sentence(summary)}${about === undefined ? "" : ` ${about}`}`,
     "",
