@@ -101,7 +101,7 @@ describe("npm run proto:check", () => {
     const places = checks
       .flatMap(({ findings }) => findings)
       .map((each) => `${join(process.cwd(), each.file)}:${each.line}:${each.column}`);
-    expect(places).toContain(`${file}:9:9`);
+    expect(places).toContain(`${file}:8:9`);
     expect(checks.at(2)?.findings.at(-1)?.message).toContain("leaves out the field numbers 2, 3");
   });
 
