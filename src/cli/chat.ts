@@ -4,7 +4,8 @@ import { joinRoom, type Room } from "../client/chat.ts";
 import { type ChatMessage, ChatMessageSchema, ChatMessageType } from "../gen/user/v1/user_service_pb.ts";
 import { ChatScreen } from "./chat-screen.ts";
 import { defineCommand } from "./command.ts";
-import { CONNECTION_EXITS, CONNECTION_OPTIONS, clientOf, explain, readConnection } from "./connection.ts";
+import { CONNECTION_EXITS, CONNECTION_OPTIONS, causeOf, clientOf, explain, readConnection } from "./connection.ts";
+import { reach } from "./target.ts";
 import { paint, printable, type Terminal } from "./terminal.ts";
 import { readCount } from "./values.ts";
 
@@ -27,6 +28,7 @@ export const chat = defineCommand({
   async run(values, name, terminal) {
     const afterSequence = readCount("after-sequence", values["after-sequence"], 0, Number.MAX_SAFE_INTEGER);
     const connection = await readConnection(values, terminal, "chat");
+    await reach(connection);
     using screen = new ChatScreen(terminal);
     const { left } = screen;
     try {
@@ -35,7 +37,7 @@ export const chat = defineCommand({
         signal: left,
         afterSequence,
         ...(values.as !== undefined && { userId: values.as }),
-        onInterrupted: ({ rawMessage }) => screen.note(`interrupted, joining again: ${printable(rawMessage)}`),
+        onInterrupted: ({ rawMessage }) => screen.note(`interrupted, joining again: ${causeOf(rawMessage)}`),
       });
       void post(room, screen);
       for await (const message of room) {

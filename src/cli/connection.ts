@@ -9,7 +9,7 @@ import type { Principal } from "../domain/principal.ts";
 import { EX_CONFIG, EX_NOINPUT, EX_UNAVAILABLE } from "../exit-codes.ts";
 import type { SigningOptions } from "../interceptors/token.ts";
 import { CommandError, type Options, UsageError, type Values } from "./command.ts";
-import type { Terminal } from "./terminal.ts";
+import { printable, type Terminal } from "./terminal.ts";
 import { readDuration } from "./values.ts";
 
 /** The options of every command that calls a server. */
@@ -121,13 +121,25 @@ export function explain(error: unknown, { address, token }: Connection): Command
   const { code, message, reason, violations } = readFailure(error);
   // What serves tells why it cannot.
   if (error.code === Code.Unavailable && reason === undefined) {
-    return new CommandError(EX_UNAVAILABLE, `Nothing serves at ${address}. Start it with: npm start`);
+    return unreachable(address, message);
   }
   if (error.code === Code.Unauthenticated && token === undefined) {
     return new CommandError(1, "The server wants a token: export TOKEN=..., as it printed it, or JWT_SECRET.");
   }
   const details = violations.map(({ field, description }) => `\n  ${field}: ${description}`);
   return new CommandError(1, `${code}: ${message}${details.join("")}`);
+}
+
+/** Tells the user that nobody is there to be called; `message` is what grpc-js says of it. */
+export function unreachable(address: string, message: string): CommandError {
+  const hint = staysLocal(address) ? " Start it with: npm start" : "";
+  return new CommandError(EX_UNAVAILABLE, `Nothing serves at ${address}: ${causeOf(message)}.${hint}`);
+}
+
+/** Why there is no connection: the part of what grpc-js says that is of use, on one line. */
+export function causeOf(message: string): string {
+  const [, cause = message] = /.*Last error: (?:Error: )?([^\n]*?)(?:\n|\. Resolution note)/s.exec(message) ?? [];
+  return cause === "null" ? "no connection" : printable(cause);
 }
 
 async function readKey(environment: NodeJS.ProcessEnv, hasToken: boolean): Promise<SigningOptions | undefined> {

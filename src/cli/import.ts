@@ -7,6 +7,7 @@ import { type UploadUserDataResponse, UploadUserDataResponseSchema } from "../ge
 import { CommandError, defineCommand, UsageError } from "./command.ts";
 import { CONNECTION_EXITS, CONNECTION_OPTIONS, clientOf, explain, readConnection } from "./connection.ts";
 import { ProgressBar } from "./progress-bar.ts";
+import { reach } from "./target.ts";
 import { paint, printable, type Terminal } from "./terminal.ts";
 
 const FORMATS = ["csv", "ndjson"] as const;
@@ -35,6 +36,7 @@ export const importUsers = defineCommand({
     if (values.again && values["upload-id"] !== undefined) throw new UsageError("--again makes an --upload-id itself");
     const connection = await readConnection(values, terminal, "import");
     const uploadId = values.again ? randomUUID() : (values["upload-id"] ?? (await idOf(path, format)));
+    await reach(connection);
     const { interrupted: signal } = terminal;
     try {
       using client = clientOf(connection);

@@ -1,12 +1,14 @@
+import { ConnectError, createClient } from "@connectrpc/connect";
 import { connectivityState, Client as GrpcClient } from "@grpc/grpc-js";
 import { GrpcTransport } from "../client/grpc-transport.ts";
 import { toCredentials, toTlsChannelOptions } from "../client/tls.ts";
-import { EX_UNAVAILABLE } from "../exit-codes.ts";
-import { CommandError } from "./command.ts";
-import { type Connection, interceptorsOf } from "./connection.ts";
+import { Health } from "../gen/health/v1/health_pb.ts";
+import { type Connection, interceptorsOf, unreachable } from "./connection.ts";
 
 /** Time to connect in. */
 const CONNECT_MS = 5000;
+/** Time for a call that is to fail at once. */
+const PROBE_MS = 100;
 /** Limit of a call for which none is stated. */
 const CALL_MS = 10_000;
 
@@ -32,26 +34,44 @@ export async function openTarget(connection: Connection): Promise<Target> {
   });
   const interceptors = interceptorsOf(connection);
   const transport = new GrpcTransport(client, { timeoutMsOf: () => timeoutMs, interceptors });
-  try {
-    await ready(client, Math.min(timeoutMs, CONNECT_MS));
-  } catch {
+  if (!(await isReady(client, Math.min(timeoutMs, CONNECT_MS)))) {
+    const reason = await whyUnavailable(transport);
     transport.close();
-    throw new CommandError(EX_UNAVAILABLE, `Nothing serves at ${address}. Start it with: npm start`);
+    throw unreachable(address, reason);
   }
   return { transport, [Symbol.dispose]: () => transport.close() };
 }
 
-/** Resolves when the channel is connected; rejects when that takes too long, or has failed at all addresses. */
-async function ready(client: GrpcClient, ms: number): Promise<void> {
+/**
+ * Makes sure that a server is there, before a client of ours waits for it as long as it takes.
+ *
+ * @throws CommandError if nothing serves there.
+ */
+export async function reach(connection: Connection): Promise<void> {
+  using _ = await openTarget(connection);
+}
+
+/** Whether the channel is connected: not if that takes too long, or has failed at all addresses. */
+async function isReady(client: GrpcClient, ms: number): Promise<boolean> {
   const channel = client.getChannel();
   const deadline = Date.now() + ms;
   for (;;) {
     const state = channel.getConnectivityState(true);
-    if (state === connectivityState.READY) return;
+    if (state === connectivityState.READY) return true;
     // A channel tries for ever, and a user does not.
-    if (state === connectivityState.TRANSIENT_FAILURE) throw new Error("no address answers");
-    await new Promise<void>((resolve, reject) => {
-      channel.watchConnectivityState(state, deadline, (error) => (error === undefined ? resolve() : reject(error)));
+    if (state === connectivityState.TRANSIENT_FAILURE) return false;
+    const changed = await new Promise<boolean>((resolve) => {
+      channel.watchConnectivityState(state, deadline, (error) => resolve(error === undefined));
     });
+    if (!changed) return false;
   }
+}
+
+/** What a call is told that is made now: the state of a channel does not say why. */
+async function whyUnavailable(transport: GrpcTransport): Promise<string> {
+  const probing = createClient(Health, transport).check({}, { timeoutMs: PROBE_MS });
+  return probing.then(
+    () => "it took too long to connect",
+    (error: unknown) => ConnectError.from(error).rawMessage,
+  );
 }

@@ -8,7 +8,8 @@ import {
   WatchUsersResponseSchema,
 } from "../gen/user/v1/watch_pb.ts";
 import { defineCommand } from "./command.ts";
-import { CONNECTION_EXITS, CONNECTION_OPTIONS, clientOf, explain, readConnection } from "./connection.ts";
+import { CONNECTION_EXITS, CONNECTION_OPTIONS, causeOf, clientOf, explain, readConnection } from "./connection.ts";
+import { reach } from "./target.ts";
 import { paint, printable, type Terminal, write } from "./terminal.ts";
 
 const COLOURS = { CREATED: "green", UPDATED: "yellow", DELETED: "red" } as const;
@@ -26,6 +27,7 @@ export const watch = defineCommand({
   exits: CONNECTION_EXITS,
   async run(values, _operand, terminal) {
     const connection = await readConnection(values, terminal, "watch");
+    await reach(connection);
     const { interrupted } = terminal;
     const resumeToken = values["resume-token"];
     try {
@@ -35,7 +37,7 @@ export const watch = defineCommand({
         snapshot: values.snapshot,
         ...(resumeToken !== undefined && { resumeToken }),
         onInterrupted: ({ rawMessage }) =>
-          void terminal.stderr.write(`interrupted, going on: ${printable(rawMessage)}\n`),
+          void terminal.stderr.write(`interrupted, going on: ${causeOf(rawMessage)}\n`),
       });
       try {
         for await (const event of events) {

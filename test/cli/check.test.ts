@@ -107,7 +107,8 @@ describe("user-service check", () => {
     const { code, report } = await check(["--address", "127.0.0.1:1"]);
     expect({ code, ok: report.ok }).toEqual({ code: 69, ok: false });
     expect(faults(report)).toEqual({
-      "the server can be reached": "Nothing serves at 127.0.0.1:1. Start it with: npm start",
+      "the server can be reached":
+        "Nothing serves at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Start it with: npm start",
     });
   });
 

@@ -101,6 +101,8 @@ describe("user-service demo", () => {
   it("says what to do when there is no server", async () => {
     const { code, stderr } = await runCommand(["demo"], { ADDRESS: "127.0.0.1:1" });
     expect(code).toBe(69);
-    expect(stderr).toContain("Nothing serves at 127.0.0.1:1. Start it with: npm start");
+    expect(stderr).toContain(
+      "Nothing serves at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Start it with: npm start",
+    );
   });
 });

@@ -63,6 +63,18 @@ describe("user-service watch", () => {
     expect((await command.end).stderr).toContain("interrupted, going on: not available\n");
   });
 
+  it.each([["watch"], ["chat", "lobby"], ["import", "package.json", "--format", "csv"], ["bench"], ["demo"]])(
+    "does not wait for a service that is not there at first: %s",
+    async (...args) => {
+      const end = await runCommand([...args, "--address", "127.0.0.1:1"]);
+      expect(end).toEqual({
+        code: 69,
+        stdout: expect.any(String),
+        stderr: "Nothing serves at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Start it with: npm start\n",
+      });
+    },
+  );
+
   it("fails when the service refuses it", async () => {
     const { address } = await startTestServer();
     const forged = await runCommand(["watch", "--resume-token", "forged", "--address", address], environment);
