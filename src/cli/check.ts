@@ -72,7 +72,7 @@ async function examine(
   connection: Connection,
   groups: readonly string[],
   options: LatencyOptions,
-  { interrupted: signal }: Terminal,
+  { interrupted: signal, stderr }: Terminal,
 ): Promise<{ report: Report; exitCode: number }> {
   const { address } = connection;
   const began = performance.now();
@@ -106,7 +106,8 @@ async function examine(
       };
       return { report, exitCode: signal.aborted ? EX_INTERRUPTED : Number(!ok) };
     } finally {
-      await context.cleanUp();
+      const left = await context.cleanUp();
+      if (left > 0) stderr.write(`${left} users that were created could not be deleted\n`);
     }
   } catch (error) {
     if (!(error instanceof CommandError) || error.exitCode !== EX_UNAVAILABLE) throw error;

@@ -9,7 +9,9 @@ import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { Readiness } from "../../src/readiness.ts";
 import { startServer } from "../../src/server.ts";
 import { createFake } from "../../src/testing/testing.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
 import { runCommand, startCommand } from "../support/command-line.ts";
+import { PemFolder } from "../support/pem-folder.ts";
 import { startProbe } from "../support/probe.ts";
 import {
   ADMIN,
@@ -81,7 +83,8 @@ describe("user-service check", () => {
       createUser: async () => ({ user }),
       deleteUser: new ConnectError("broken", Code.Internal),
     });
-    const { code, report } = await check(["--address", fake.address, "--group", "unary"]);
+    const { code, report, stderr } = await check(["--address", fake.address, "--group", "unary"]);
+    expect(stderr).toBe("1 users that were created could not be deleted\n");
     expect({ code, ok: report.ok }).toEqual({ code: 1, ok: false });
     expect(faults(report)).toMatchObject({
       "DeleteUser deletes a user for good": "INTERNAL: broken",
@@ -182,6 +185,26 @@ describe("user-service check", () => {
     expect(code).toBe(64);
     expect(stderr).toContain("The token would travel to 192.0.2.1:1 unencrypted");
     expect(stderr).not.toContain("secret");
+  });
+
+  it("calls over TLS, with a certificate of its own and metadata", async () => {
+    const authority = await CertificateAuthority.create();
+    const [identity, own] = await Promise.all([authority.server(), authority.client({ alternativeNames: [] })]);
+    const folder = new PemFolder();
+    const server = await startTestServer({ environment: folder.variables(identity, authority.root) });
+    const files = {
+      CA_FILE: folder.write("root.crt", authority.root),
+      CLIENT_CERT_FILE: folder.write("own.crt", own.cert),
+      CLIENT_KEY_FILE: folder.write("own.key", own.key),
+    };
+    const args = ["--address", `localhost:${server.port}`, "--group", "unary", "--iterations", "1"];
+    const secure = await check([...args, "--metadata", "x-request-id=from-the-shell"], { JWT_SECRET, ...files });
+    expect(faults(secure.report)).toEqual({});
+    expect(secure.code).toBe(0);
+    expect(server.logs.calls("user.v1.UserService/CreateUser")[0]).toMatchObject({ request_id: "from-the-shell" });
+    expect(await check(args, { JWT_SECRET })).toMatchObject({ code: 69 });
+    const missing = await runCommand(["check", ...args], { JWT_SECRET, CA_FILE: "/no/such/file" });
+    expect(missing).toMatchObject({ code: 66, stdout: "", stderr: expect.stringContaining("no such file") });
   });
 
   it("ends at Ctrl-C with 130, and leaves nobody behind", async () => {
