@@ -45,7 +45,9 @@ export async function checkOwnContract(against: string | undefined): Promise<Con
   for (const { name, against: image, source, options } of BASELINES) {
     if (source !== undefined) await runBuf(["build", source, "-o", image], ROOT);
     const findings = await findWithBuf(["breaking", CONTRACT, "--against", image, ...options], ROOT);
-    checks.push(toCheck(`breaking changes since ${name}`, shown(findings)));
+    // An image knows its files as importers write them.
+    const placed = findings.map((each) => (each.file === "" ? each : { ...each, file: join("proto", each.file) }));
+    checks.push(toCheck(`breaking changes since ${name}`, shown(placed)));
   }
   if (against !== undefined) {
     const since = await checkContract(join(ROOT, "proto"), { against, includes: [] });
