@@ -30,4 +30,5 @@ COPY --from=build /app/dist dist
 USER 65532:65532
 EXPOSE 50051 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["node", "dist/health-check.js"]
-ENTRYPOINT ["node", "dist/main.js"]
+# A small young generation: collected often, it keeps the memory of thousands of slow streams low, and is faster on streams.
+ENTRYPOINT ["node", "--max-semi-space-size=4", "dist/main.js"]

@@ -9,6 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { START_FLAGS } from "../scripts/start-flags.ts";
 import { signToken } from "../src/interceptors/token.ts";
 import { h2loadVersion } from "./h2load.ts";
 import { type MeasureOptions, measure } from "./measure.ts";
@@ -25,6 +26,7 @@ const SERVERS: Readonly<Record<keyof Round, ServerScript>> = {
   baseline: { script: "tutorial-server.ts", environment: {} },
   service: {
     script: "../src/main.ts",
+    nodeOptions: START_FLAGS,
     environment: { JWT_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", HTTP_PORT: "none", LOG_FORMAT: "json" },
   },
 };

@@ -10,6 +10,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import pg from "pg";
+import { START_FLAGS } from "../scripts/start-flags.ts";
 import { signToken } from "../src/interceptors/token.ts";
 import { migrate } from "../src/repository/postgres/migrate.ts";
 import { startPostgres } from "../test/support/postgres.ts";
@@ -57,7 +58,11 @@ async function compare(scenario: Scenario): Promise<Row> {
     const service = async (): Promise<number> => {
       const settings = { JWT_SECRET: SECRET, HOST: "127.0.0.1", PORT: "0", HTTP_PORT: "none", LOG_FORMAT: "json" };
       const environment = { ...settings, DATABASE_URL: await freshDatabase(), DATABASE_POOL_SIZE: String(POOL_SIZE) };
-      return measure({ script: "../src/main.ts", environment }, scenario, { token, seconds, h2load });
+      return measure({ script: "../src/main.ts", nodeOptions: START_FLAGS, environment }, scenario, {
+        token,
+        seconds,
+        h2load,
+      });
     };
     // Whoever goes first may find another machine than who goes second.
     const first = round % 2 === 0 ? await baseline() : await service();

@@ -17,6 +17,8 @@ const POLL_MS = 20;
 export interface ServerScript {
   /** Relative to this folder. */
   readonly script: string;
+  /** Options of Node.js. */
+  readonly nodeOptions?: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -46,10 +48,10 @@ export function scratchFile(name: string): string {
  *
  * @throws Error if the server does not listen in time.
  */
-export async function startServer({ script, environment }: ServerScript): Promise<ServerProcess> {
+export async function startServer({ script, nodeOptions = [], environment }: ServerScript): Promise<ServerProcess> {
   const log = scratchFile("server.log");
   const stdout = openSync(log, "w");
-  const child = spawn(process.execPath, [pathTo(script)], {
+  const child = spawn(process.execPath, [...nodeOptions, pathTo(script)], {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ["ignore", stdout, "inherit"],
   });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { START_FLAGS } from "../scripts/start-flags.ts";
 import { SETTINGS } from "../src/settings.ts";
 
 const ROOT = new URL("..", import.meta.url);
@@ -31,7 +32,7 @@ describe("the image", () => {
 
   it("needs no shell, neither to be made nor to run", () => {
     expect(final.map(({ name }) => name)).not.toContain("RUN");
-    expect(execForm("ENTRYPOINT")).toEqual(["node", "dist/main.js"]);
+    expect(execForm("ENTRYPOINT")).toEqual(["node", ...START_FLAGS, "dist/main.js"]);
     expect(execForm("HEALTHCHECK")).toEqual(["node", "dist/health-check.js"]);
     expect(exists("src/main.ts") && exists("src/health-check.ts")).toBe(true);
   });

@@ -1,22 +1,9 @@
-/**
- * Walks a running server through every RPC that it serves, and prints what comes back.
- *
- *   npm run demo
- *
- * Calls ADDRESS (localhost:50051 unless told) with TOKEN, or with a token that it makes as `npm run token` does. CA_FILE names
- * who may have signed the server's certificate, and makes it call over TLS; CLIENT_CERT_FILE and CLIENT_KEY_FILE name a
- * certificate of its own. The users that it creates are deleted again at the end, also when a step fails.
- */
 import { createHash, randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { TlsClientOptions } from "../client/tls.ts";
-import { createUserClient, type UserClient } from "../client/user-client.ts";
-import { ConfigError } from "../config.ts";
-import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import type { UserClient } from "../client/user-client.ts";
 import type { CollaborativeEditRequestSchema, EditStepSchema } from "../gen/user/v1/collaborative_edit_pb.ts";
 import { UploadFormat } from "../gen/user/v1/upload_pb.ts";
 import type { User } from "../gen/user/v1/user_pb.ts";
@@ -27,8 +14,9 @@ import {
   UserService,
 } from "../gen/user/v1/user_service_pb.ts";
 import { WatchEventType, WatchEventTypeSchema } from "../gen/user/v1/watch_pb.ts";
-import { signToken } from "../interceptors/token.ts";
-import { readTokenKey } from "./token-key.ts";
+import { defineCommand } from "./command.ts";
+import { CONNECTION_EXITS, CONNECTION_OPTIONS, clientOf, explain, readConnection } from "./connection.ts";
+import { printable } from "./terminal.ts";
 
 /** What the steps share. */
 interface Tour {
@@ -37,6 +25,8 @@ interface Tour {
   readonly ids: Set<string>;
   /** An e-mail address that no other run uses. */
   email(name: string): string;
+  /** Shows a line. */
+  say(line: string): void;
 }
 
 type ChatInit = MessageInitShape<typeof ChatMessageSchema>;
@@ -45,7 +35,7 @@ type Step = (tour: Tour) => Promise<void>;
 
 /** One step for each RPC, in the order of the tour. */
 const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = {
-  async createUser({ client, ids, email }) {
+  async createUser({ client, ids, email, say }) {
     const request = {
       email: email("ada"),
       name: "Ada Lovelace",
@@ -55,16 +45,16 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
       contact: { case: "phone", value: "+442079460000" } as const,
     };
     const { user } = await client.createUser(request);
-    if (user === undefined) throw new Error("no user came back");
+    if (user === undefined) throw new ConnectError("no user came back", Code.Internal);
     ids.add(user.id);
-    show(user);
+    say(shown(user));
     const again = await client.createUser(request);
     ids.add(again.user?.id ?? user.id);
-    if (ids.size > 1) throw new Error("the same request_id created another user");
+    if (ids.size > 1) throw new ConnectError("the same request_id created another user", Code.Internal);
     say("sent again with the same request_id: the same user");
   },
 
-  async createUsers({ client, ids, email }) {
+  async createUsers({ client, ids, email, say }) {
     const names = ["Grace Hopper", "Alan Turing", "Zoë Ωmega"];
     const requests = names.map((name, index) => ({ name, email: email(`user${index}`), requestId: randomUUID() }));
     const send = async (batch: MessageInitShape<typeof CreateUserRequestSchema>[]): Promise<number> => {
@@ -73,45 +63,45 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
       return createdCount;
     };
     say(`${await send(requests)} users in one stream, all or none`);
-    await expectFailure(Code.AlreadyExists, send(requests.map(({ email, name }) => ({ email, name }))));
+    say(await failureOf(Code.AlreadyExists, send(requests.map(({ email, name }) => ({ email, name })))));
   },
 
-  async getUser({ client, ids }) {
+  async getUser({ client, ids, say }) {
     const [id = ""] = ids;
     const { user } = await client.getUser({ id });
-    if (user !== undefined) show(user);
-    await expectFailure(Code.NotFound, client.getUser({ id: "nobody" }));
+    if (user !== undefined) say(shown(user));
+    say(await failureOf(Code.NotFound, client.getUser({ id: "nobody" })));
   },
 
-  async batchGetUsers({ client, ids }) {
+  async batchGetUsers({ client, ids, say }) {
     const answer = await client.batchGetUsers({ ids: [...ids, "nobody"] });
     say(`${answer.users.length} users, and nobody has the id ${answer.missingIds.join()}`);
   },
 
-  async listUsers({ client }) {
-    for await (const user of client.listUsers({ pageSize: 3 })) show(user);
+  async listUsers({ client, say }) {
+    for await (const user of client.listUsers({ pageSize: 3 })) say(shown(user));
     let count = 0;
     for await (const _ of client.listUsers({ streamAll: true })) count++;
     say(`${count} users in all, in one stream`);
   },
 
-  async listUsersPage({ client }) {
+  async listUsersPage({ client, say }) {
     const first = await client.listUsersPage({ pageSize: 2 });
-    for (const user of first.users) show(user);
+    for (const user of first.users) say(shown(user));
     const second = await client.listUsersPage({ pageSize: 2, pageToken: first.nextPageToken });
     say(`${second.users.length} more on the next page`);
   },
 
-  async updateUser({ client, ids }) {
+  async updateUser({ client, ids, say }) {
     const [id = ""] = ids;
     const { etag = "" } = (await client.getUser({ id })).user ?? {};
     const bio = { id, etag, profile: { bio: "Wrote the first program." } };
     const { user } = await client.updateUser({ user: bio, updateMask: { paths: ["profile.bio"] } });
     say(`bio: ${user?.profile?.bio}; etag ${etag} is now ${user?.etag}`);
-    await expectFailure(Code.Aborted, client.updateUser({ user: { ...bio, profile: { bio: "Lost update." } } }));
+    say(await failureOf(Code.Aborted, client.updateUser({ user: { ...bio, profile: { bio: "Lost update." } } })));
   },
 
-  async uploadUserData({ client, ids, email }) {
+  async uploadUserData({ client, ids, email, say }) {
     const emails = ["edsger", "barbara"].map(email);
     const file = Buffer.from(
       `email,name,tags\n${emails.map((each) => `${each},New,imported\n`).join("")}nobody,Nobody,\n`,
@@ -124,7 +114,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
         { part: { case: "header", value: header } },
         { part: { case: "chunk", value: { data: bytes } } },
       ]);
-    await expectFailure(Code.DataLoss, send(file.subarray(1)));
+    say(await failureOf(Code.DataLoss, send(file.subarray(1))));
     const { createdCount, failures } = await send(file);
     for await (const user of client.listUsers({ streamAll: true })) if (emails.includes(user.email)) ids.add(user.id);
     say(`${createdCount} users imported`);
@@ -133,7 +123,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
     say(`sent again with the same upload_id: ${again.createdCount} users, as before`);
   },
 
-  async chat({ client }) {
+  async chat({ client, say }) {
     async function* talk(): AsyncGenerator<ChatInit> {
       yield { message: "hello", timestamp: timestampNow() };
       // For the eye only, as somebody types.
@@ -149,7 +139,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
     }
   },
 
-  async collaborativeEdit({ client, ids }) {
+  async collaborativeEdit({ client, ids, say }) {
     const [userId = ""] = ids;
     const steps: MessageInitShape<typeof EditStepSchema>[] = [{ step: { case: "insert", value: "✍️ " } }];
     const operation = { operationId: randomUUID(), baseRevision: 0n, steps };
@@ -165,7 +155,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
     say(`bio: ${user?.profile?.bio}`);
   },
 
-  async watchUsers({ client, ids, email }) {
+  async watchUsers({ client, ids, email, say }) {
     for await (const { type, userId, revision } of client.watchUsers({})) {
       // The first event: whatever happens from now on, comes.
       if (type === WatchEventType.HEARTBEAT) {
@@ -178,7 +168,7 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
     }
   },
 
-  async deleteUser({ client, ids }) {
+  async deleteUser({ client, ids, say }) {
     const [ada = ""] = ids;
     const count = ids.size;
     for (const id of ids) {
@@ -186,45 +176,40 @@ const STEPS: Readonly<Partial<Record<keyof typeof UserService.method, Step>>> = 
       ids.delete(id);
     }
     say(`${count} users, gone for good`);
-    await expectFailure(Code.NotFound, client.deleteUser({ id: ada }));
+    say(await failureOf(Code.NotFound, client.deleteUser({ id: ada })));
   },
 };
 
-const address = process.env.ADDRESS ?? "localhost:50051";
-const run = randomUUID().slice(0, 8);
-try {
-  using client = createUserClient(address, { token: await readToken(), tls: readTls() });
-  await walk({ client, ids: new Set(), email: (name) => `${name}.${run}@example.com` });
-} catch (error) {
-  process.stderr.write(`\n${error instanceof ConfigError ? error.message : explain(ConnectError.from(error))}\n`);
-  process.exitCode = 1;
-}
+/** Walks a running server through every RPC that it serves, and prints what comes back. */
+export const demo = defineCommand({
+  about: "The users that it creates are deleted again at the end, also when a step fails.",
+  options: CONNECTION_OPTIONS,
+  examples: ["user-service demo", "user-service demo --address users.example.com:443 --tls"],
+  exits: CONNECTION_EXITS,
+  async run(values, _operand, terminal) {
+    const connection = await readConnection(values, terminal, "demo");
+    const run = randomUUID().slice(0, 8);
+    const say = (line: string) => void terminal.stdout.write(`${line}\n`);
+    try {
+      using client = clientOf(connection);
+      const email = (name: string) => `${name}.${run}@example.com`;
+      await walk({ client, ids: new Set(), email, say: (line) => say(`  ${printable(line)}`) }, say);
+    } catch (error) {
+      throw explain(error, connection);
+    }
+    return 0;
+  },
+});
 
 async function* inRoom(room: string, messages: ChatInit[]): AsyncGenerator<ChatInit> {
   for (const message of messages) yield { ...message, room };
 }
 
-async function readToken(): Promise<string> {
-  if (process.env.TOKEN) return process.env.TOKEN;
-  const key = readTokenKey(process.env);
-  return key === undefined ? "" : signToken(key, { id: "demo", role: "admin" }, 600);
-}
-
-function readTls(): TlsClientOptions | false {
-  const { CA_FILE, CLIENT_CERT_FILE, CLIENT_KEY_FILE } = process.env;
-  if (!CA_FILE) return false;
-  return {
-    ca: readFileSync(CA_FILE),
-    ...(CLIENT_CERT_FILE && { cert: readFileSync(CLIENT_CERT_FILE) }),
-    ...(CLIENT_KEY_FILE && { key: readFileSync(CLIENT_KEY_FILE) }),
-  };
-}
-
-async function walk(tour: Tour): Promise<void> {
+async function walk(tour: Tour, print: (line: string) => void): Promise<void> {
   try {
     for (const [name, step] of Object.entries(STEPS) as [keyof typeof UserService.method, Step][]) {
       const { name: rpc, methodKind } = UserService.method[name];
-      process.stdout.write(`\n${rpc} (${methodKind.replaceAll("_", " ")})\n`);
+      print(`\n${rpc} (${methodKind.replaceAll("_", " ")})`);
       await step(tour);
     }
   } finally {
@@ -233,31 +218,17 @@ async function walk(tour: Tour): Promise<void> {
   }
 }
 
-function show({ id, name, email, createdAt }: User): void {
-  say(`${id}  ${name} <${email}>, since ${createdAt === undefined ? "?" : timestampDate(createdAt).toISOString()}`);
+function shown({ id, name, email, createdAt }: User): string {
+  return `${id}  ${name} <${email}>, since ${createdAt === undefined ? "?" : timestampDate(createdAt).toISOString()}`;
 }
 
-function say(line: string): void {
-  process.stdout.write(`  ${line}\n`);
-}
-
-/** Shows how a call fails that has to, with this code. */
-async function expectFailure(code: Code, call: Promise<unknown>): Promise<void> {
+/** Tells how a call fails that has to, with this code. */
+async function failureOf(code: Code, call: Promise<unknown>): Promise<string> {
   const error = await call.then(
     () => undefined,
     (reason: unknown) => ConnectError.from(reason),
   );
-  if (error === undefined) throw new Error("a call succeeded that must not");
+  if (error === undefined) throw new ConnectError("a call succeeded that must not", Code.Internal);
   if (error.code !== code) throw error;
-  say(`fails: ${Code[code]}, ${error.rawMessage}`);
-}
-
-function explain(error: ConnectError): string {
-  const { code, rawMessage } = error;
-  // What serves tells why it cannot.
-  const serves = error.findDetails(ErrorInfoSchema).length > 0;
-  if (code === Code.Unavailable && !serves) return `Nothing serves at ${address}. Start it with: npm start`;
-  if (code === Code.Unauthenticated)
-    return "The server wants a token: export TOKEN=..., as it printed it, or JWT_SECRET.";
-  return `${Code[code]}: ${rawMessage}`;
+  return `fails: ${Code[code]}, ${error.rawMessage}`;
 }

@@ -18,7 +18,7 @@ import {
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import { startBareServer } from "../support/bare-server.ts";
-import { runScript } from "../support/script.ts";
+import { runCommand } from "../support/command-line.ts";
 import { ADMIN, JWT_SECRET, startTestServer, tokenFor, userClient } from "../support/server.ts";
 
 /** A file that holds the key. It is removed after the test. */
@@ -56,7 +56,7 @@ async function startWrongServer() {
   return { ...server, created, deleted };
 }
 
-describe("npm run demo", () => {
+describe("user-service demo", () => {
   it.each([
     { when: "the key", credentials: async () => ({ JWT_SECRET }) },
     { when: "the key in a file", credentials: async () => ({ JWT_SECRET_FILE: await keyFile() }) },
@@ -64,7 +64,7 @@ describe("npm run demo", () => {
   ])("walks through every RPC with $when, and leaves nobody behind", async ({ credentials }) => {
     const server = await startTestServer();
     const environment = { ADDRESS: server.address, ...(await credentials()) };
-    const { code, stdout, stderr } = await runScript("cli/demo.ts", [], environment);
+    const { code, stdout, stderr } = await runCommand(["demo"], environment);
     expect(stderr).toBe("");
     expect(code).toBe(0);
     const calls = new Set((await server.logs.waitForCalls(20)).map(({ method }) => method));
@@ -77,30 +77,32 @@ describe("npm run demo", () => {
 
   it("ends at a failure that is not the expected one, and leaves nobody behind", async () => {
     const { address, created, deleted } = await startWrongServer();
-    const { code, stdout, stderr } = await runScript("cli/demo.ts", [], { ADDRESS: address });
+    const { code, stdout, stderr } = await runCommand(["demo"], { ADDRESS: address });
     expect(code).toBe(1);
-    expect(stderr).toBe("\nInternal: broken\n");
+    expect(stderr).toBe("INTERNAL: broken\n");
     expect(stdout).not.toContain("GetUser");
     expect(created.size).toBe(3);
     expect(deleted).toEqual(created);
   });
 
   it("says what is wrong with the key", async () => {
-    const { code, stdout, stderr } = await runScript("cli/demo.ts", [], { JWT_SECRET: "short" });
-    expect([code, stdout]).toEqual([1, ""]);
-    expect(stderr).toBe("\nthe configuration is wrong: JWT_SECRET: must be at least 32 bytes\n");
+    const { code, stdout, stderr } = await runCommand(["demo"], { JWT_SECRET: "short" });
+    expect([code, stdout]).toEqual([78, ""]);
+    expect(stderr).toBe("JWT_SECRET: must be at least 32 bytes\n");
   });
 
   it("says what to do when the server wants a token", async () => {
     const server = await startTestServer();
-    const { code, stderr } = await runScript("cli/demo.ts", [], { ADDRESS: server.address });
+    const { code, stderr } = await runCommand(["demo"], { ADDRESS: server.address });
     expect(code).toBe(1);
     expect(stderr).toContain("export TOKEN");
   });
 
   it("says what to do when there is no server", async () => {
-    const { code, stderr } = await runScript("cli/demo.ts", [], { ADDRESS: "127.0.0.1:1" });
-    expect(code).toBe(1);
-    expect(stderr).toContain("Nothing serves at 127.0.0.1:1. Start it with: npm start");
+    const { code, stderr } = await runCommand(["demo"], { ADDRESS: "127.0.0.1:1" });
+    expect(code).toBe(69);
+    expect(stderr).toContain(
+      "Nothing serves at 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1. Start it with: npm start",
+    );
   });
 });

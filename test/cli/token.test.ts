@@ -5,12 +5,13 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { runCommand } from "../support/command-line.ts";
 import { failureOf } from "../support/errors.ts";
 import { runScript } from "../support/script.ts";
 import { JWT_SECRET, startTestServer } from "../support/server.ts";
 
 function mint(args: string[], environment: Record<string, string> = { JWT_SECRET }) {
-  return runScript("cli/token.ts", args, environment);
+  return runCommand(["token", ...args], environment);
 }
 
 async function clientWith(args: string[]) {
@@ -28,7 +29,7 @@ async function clientWith(args: string[]) {
   return createClient(UserService, transport);
 }
 
-describe("npm run token", () => {
+describe("user-service token", () => {
   it("makes a token that a server with the same key believes, in the role that is asked for", async () => {
     const client = await clientWith(["--subject", "alice", "--role", "admin"]);
     expect((await client.listUsersPage({})).users).toEqual([]);
@@ -97,7 +98,10 @@ describe("npm run token", () => {
   it("shows the stack of any other failure", async () => {
     const breaking = 'crypto.subtle.importKey = () => { throw new Error("broken") };';
     const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(breaking)}`;
-    const { code, stdout, stderr } = await mint(["--subject", "a"], { JWT_SECRET, NODE_OPTIONS });
+    const { code, stdout, stderr } = await runScript("cli/user-service.ts", ["token", "--subject", "a"], {
+      JWT_SECRET,
+      NODE_OPTIONS,
+    });
     expect([code, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(/Error: broken\n +at /);
   });

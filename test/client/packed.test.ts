@@ -5,7 +5,7 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
+import { ADMIN, JWT_SECRET, startTestServer, tokenFor } from "../support/server.ts";
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -155,6 +155,14 @@ describe("the package", () => {
       urls.flatMap((url) => url.split("/node_modules/user-service/")[1] ?? []),
     );
   }
+
+  it("has a command that finds a server right", async () => {
+    const { address } = await startTestServer();
+    const command = join(project, "node_modules/user-service/dist/cli/user-service.js");
+    const report = await node(command, ["check", "--json", "--iterations", "1"], { ADDRESS: address, JWT_SECRET });
+    expect(JSON.parse(report)).toMatchObject({ address, ok: true });
+    expect(await node(command, ["--version"])).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
 
   it("has the types that it says", async () => {
     const { stdout } = await run("tsc", ["-p", project], { env: { ...process.env, PATH } }).catch((error) => error);

@@ -12,7 +12,7 @@ import { chunkMessage, headerMessage, type UploadMessage } from "../user-service
 
 const MIB = 2 ** 20;
 /** So that the garbage of a large heap does not hide what is kept. A heap that is too small ends the server. */
-const SMALL_HEAP = ["--max-old-space-size=80", "--max-semi-space-size=4"];
+const SMALL_HEAP = ["--max-old-space-size=80"];
 const FILE_BYTES = (FULL ? 100 : 1) * MIB;
 const CHUNK_ROWS = 1000;
 const BIO = "Writes notes on engines, and what they could do. ".repeat(4);

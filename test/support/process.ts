@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
+import { START_FLAGS } from "../../scripts/start-flags.ts";
 import { COMPILE_CACHE } from "./compile-cache.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -39,7 +40,7 @@ export function startProcess(
     ...COMPILE_CACHE,
     ...environment,
   };
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [...START_FLAGS, main, ...args], {
     env,
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   }) as ServiceProcess["child"];

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
+import { START_FLAGS } from "../../scripts/start-flags.ts";
 import { COMPILE_CACHE } from "./compile-cache.ts";
 import { LogLines } from "./log-lines.ts";
 import { peakBytes, residentBytes } from "./process-memory.ts";
@@ -39,19 +40,23 @@ export async function startServerProcess(
   nodeOptions: readonly string[] = [],
 ): Promise<ServerProcess> {
   const preload = `data:text/javascript,${encodeURIComponent(COLLECTOR)}`;
-  const child = spawn(process.execPath, [...nodeOptions, "--expose-gc", "--import", preload, "src/main.ts"], {
-    env: {
-      HOST: "127.0.0.1",
-      PORT: "0",
-      HTTP_PORT: "none",
-      LOG_FORMAT: "json",
-      SHUTDOWN_TIMEOUT: "5s",
-      JWT_SECRET,
-      ...COMPILE_CACHE,
-      ...environment,
+  const child = spawn(
+    process.execPath,
+    [...START_FLAGS, ...nodeOptions, "--expose-gc", "--import", preload, "src/main.ts"],
+    {
+      env: {
+        HOST: "127.0.0.1",
+        PORT: "0",
+        HTTP_PORT: "none",
+        LOG_FORMAT: "json",
+        SHUTDOWN_TIMEOUT: "5s",
+        JWT_SECRET,
+        ...COMPILE_CACHE,
+        ...environment,
+      },
+      stdio: ["ignore", "pipe", "inherit", "ipc"],
     },
-    stdio: ["ignore", "pipe", "inherit", "ipc"],
-  });
+  );
   const exited = once(child, "exit");
   onTestFinished(async () => {
     child.kill("SIGTERM");

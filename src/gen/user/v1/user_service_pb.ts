@@ -779,8 +779,10 @@ export const UserService: GenService<{
    * of an event is as of its change or a later one. Whoever reads slowly gets everything too, as long as the changes are
    * kept: for 7 days, and a million of them, unless the operator sets something else. Fails with OUT_OF_RANGE when they are not.
    *
-   * When the server stops, or loses what keeps the users, the call fails with UNAVAILABLE, and the trailing metadata
-   * `x-resume-token` holds a token with which nothing is missed; the last events that were sent may come again.
+   * When the server stops, loses what keeps the users, or has had the call open for long (half an hour, unless the operator sets something
+   * else), the call fails with UNAVAILABLE, and the trailing metadata `x-resume-token` holds a token with which nothing is missed; the
+   * last events that were sent may come again. Fails with UNAUTHENTICATED when the caller's token expires meanwhile, and with
+   * PERMISSION_DENIED when the caller is suspended.
    *
    * @generated from rpc user.v1.UserService.WatchUsers
    */
@@ -823,7 +825,8 @@ export const UserService: GenService<{
    * reads slowly gets them from there, and delays nobody; what is no longer kept is told by a CHAT_MESSAGE_TYPE_GAP. The
    * texts of a user who is deleted lose their words, also those posted afterwards.
    *
-   * When the server stops, or loses what keeps the texts, the call fails with UNAVAILABLE: join again with the last `sequence` as
+   * When the server stops, loses what keeps the texts, or has had the call open for long, the call fails with UNAVAILABLE, and as WatchUsers
+   * does when its caller may not go on: join again with the last `sequence` as
    * `after_sequence`, and post again, with the same `client_message_id`s, what has not come back. Fails with FAILED_PRECONDITION for a text to a room that
    * has not been joined, or to leave it.
    *
@@ -847,8 +850,8 @@ export const UserService: GenService<{
    * reaches the editors as an operation. Operations are kept: the last 10 000 of a document, for 7 days. What somebody
    * has written into others' texts stays when they are deleted.
    *
-   * After the client's half-close, the call ends with OK when its operations have come back. When the server stops, or loses what keeps the text, it
-   * fails with UNAVAILABLE: open the document again with `after_revision`, and send again the operation that has not come back. Fails
+   * After the client's half-close, the call ends with OK when its operations have come back. When the server stops, loses what keeps the text, or has had the call open
+   * for long, it fails with UNAVAILABLE, and as WatchUsers does when its caller may not go on: open the document again with `after_revision`, and send again the operation that has not come back. Fails
    * with NOT_FOUND when the user is deleted, and with INVALID_ARGUMENT for an operation that makes the text longer than 16384 bytes.
    *
    * @generated from rpc user.v1.UserService.CollaborativeEdit
