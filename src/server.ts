@@ -140,6 +140,8 @@ export async function startServer(
       maxHeaderListSize: connections.maxHeaderListSize,
       // JSON that is nothing but ASCII takes three times the bytes of a text at most; the server then measures the message itself.
       maxMessageBytes: (method) => 3 * policies.of(pathOf(method)).maxRequestBytes,
+      // Streams without a deadline have heartbeats.
+      longestSilenceMs: policies.longestCallMs,
       origins: config.gateway.origins,
       callerHeader: (address) => callers.headerFor(address),
       watch: (socket) => guard.watch(socket),

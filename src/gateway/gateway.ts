@@ -23,6 +23,8 @@ export interface GatewayOptions {
   readonly maxHeaderListSize: number;
   /** The size of the largest message of a method that is read, in bytes, after decompression. Callers are not known before that. */
   maxMessageBytes(method: DescMethod): number;
+  /** Milliseconds after which a connection of HTTP/1.1 is closed that carries nothing, though calls are open: nobody reads, say. */
+  readonly longestSilenceMs: number;
   /** The origins of the pages whose scripts may call; `*` for all. */
   readonly origins: readonly string[];
   /** The header by which the server believes the gateway who calls. */
@@ -55,7 +57,7 @@ const CHECK_MS = 2000;
  */
 export function createGateway(options: GatewayOptions): Gateway {
   const { services, maxStreams, maxHeaderListSize, maxMessageBytes, callerHeader } = options;
-  const sessions = new InProcessSessions(options.connect, options.maxStreams);
+  const sessions = new InProcessSessions(options.connect, maxStreams);
   const upstream = createGrpcTransport({
     baseUrl: sessions.authority,
     sessionManager: sessions,
@@ -112,6 +114,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   );
   // It looks after its timeouts and its idle connections only once it listens, which here somebody else does for it.
   http1.emit("listening");
+  http1.setTimeout(options.longestSilenceMs);
   // The compatibility API of node:http2 has the same requests and responses, as far as they are used here.
   const http2 = createHttp2Server({ settings: { maxConcurrentStreams: maxStreams } }, onRequest as never);
   http2.on("session", (session) => session.on("error", () => {}));

@@ -42,8 +42,8 @@ async function answer(handler: Handler, request: IncomingMessage, response: Serv
   const { methodKind } = handler.method;
   if (methodKind === "unary" || methodKind === "server_streaming") limitTime(request);
   shortenTimeouts(request.headers);
-  const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
   try {
+    const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
     const answered = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
     await universalResponseToNodeResponse(answered, response);
   } catch {

@@ -1,8 +1,12 @@
 import { once } from "node:events";
 import { connect as connectHttp2, type OutgoingHttpHeaders } from "node:http2";
 import { connect as connectTcp } from "node:net";
+import { duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createGateway } from "../../src/gateway/gateway.ts";
+import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
+import { listen } from "../../src/grpc/listener.ts";
 import { PREFACE } from "../support/raw-frames.ts";
 import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
 
@@ -202,6 +206,27 @@ describe("connections", () => {
     await closed;
     const [cut] = await logs.waitFor("connections cut off");
     expect(cut).toMatchObject({ counts: { too_many_control_frames: 1 } });
+  });
+
+  test("of HTTP/1.1 are closed when nothing moves for too long", async () => {
+    const gateway = createGateway({
+      services: [UserService],
+      connect: () => duplexPair()[0],
+      maxStreams: 10,
+      maxHeaderListSize: 0,
+      maxMessageBytes: () => 1000,
+      longestSilenceMs: 20,
+      origins: [],
+      callerHeader: () => ["x-caller", "somebody"],
+      watch() {},
+    });
+    const listener = await listen("127.0.0.1", 0, { accept: (socket) => gateway.accept(socket), acceptFailed() {} });
+    onTestFinished(() => {
+      listener.close();
+      gateway.close();
+    });
+    const socket = await send(listener.port, requestOf(GET_USER, JSON_TYPE, NOBODY));
+    await once(socket.resume(), "close");
   });
 
   test("that have not said what they speak end with the server", async () => {
