@@ -138,10 +138,13 @@ export async function startServer(
       connect: connectInProcess(server),
       maxStreams: connections.maxConcurrentStreams,
       maxHeaderListSize: connections.maxHeaderListSize,
-      // In JSON, a message takes twice its bytes at most, but for the names of its fields.
-      maxMessageBytes: 2 * policies.maxRequestBytes,
+      // JSON that is nothing but ASCII takes three times the bytes of a text at most; the server then measures the message itself.
+      maxMessageBytes: (method) => 3 * policies.of(pathOf(method)).maxRequestBytes,
+      // Streams without a deadline have heartbeats.
+      longestSilenceMs: policies.longestCallMs,
       origins: config.gateway.origins,
       callerHeader: (address) => callers.headerFor(address),
+      watch: (socket) => guard.watch(socket),
     });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const hosts = {

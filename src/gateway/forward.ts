@@ -3,11 +3,10 @@ import {
   type DescMethod,
   type DescMethodBiDiStreaming,
   type DescMethodUnary,
-  type DescService,
   fromBinary,
   type Message,
 } from "@bufbuild/protobuf";
-import { Code, ConnectError, type HandlerContext, type ServiceImpl, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext, type MethodImpl, type Transport } from "@connectrpc/connect";
 import { EXPECTED_COUNT } from "../contract/headers.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 
@@ -23,12 +22,12 @@ const DETAILS = createRegistry(file_google_rpc_error_details);
 export type AddedHeaders = (context: HandlerContext) => readonly (readonly [name: string, value: string])[];
 
 /**
- * An implementation of a service that calls the same method of `upstream`. It has no policy of its own: deadline, metadata,
+ * An implementation of a method that calls the same method of `upstream`. It has no policy of its own: deadline, metadata,
  * cancellation, back-pressure and errors pass through as they are.
  */
-export function forward<S extends DescService>(service: S, upstream: Transport, added: AddedHeaders): ServiceImpl<S> {
-  const methods = service.methods.map((method) => [method.localName, forwardMethod(method, upstream, added)]);
-  return Object.fromEntries(methods) as ServiceImpl<S>;
+export function forward<M extends DescMethod>(method: M, upstream: Transport, added: AddedHeaders): MethodImpl<M> {
+  // TypeScript does not follow the kind of a method to the type of its implementation.
+  return forwardMethod(method, upstream, added) as unknown as MethodImpl<M>;
 }
 
 function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHeaders) {

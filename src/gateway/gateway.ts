@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { createServer as createHttp2Server, type Http2Session, type Settings } from "node:http2";
+import { createServer as createHttp2Server } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { DescService } from "@bufbuild/protobuf";
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { createCors } from "./cors.ts";
 import { forward } from "./forward.ts";
-import { callerAddress, createRequestHandler, refuse } from "./handler.ts";
+import { callerAddress, createRequestHandler, limitTime, refuse } from "./handler.ts";
 import { InProcessSessions } from "./in-process-sessions.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 
@@ -17,16 +17,20 @@ export interface GatewayOptions {
   readonly services: readonly DescService[];
   /** Opens a connection to that server, within the process. */
   connect(): Duplex;
-  /** How many calls it allows on one of them. */
+  /** How many calls a connection may have open, to the server and to the gateway. */
   readonly maxStreams: number;
-  /** How large the headers of a request may be, in bytes; 0 for what Node.js allows. */
+  /** How large the headers of a request of HTTP/1.1 may be, in bytes; 0 for what Node.js allows. */
   readonly maxHeaderListSize: number;
-  /** The size of the largest message that is read, in bytes, after decompression. */
-  readonly maxMessageBytes: number;
+  /** The size of the largest message of a method that is read, in bytes, after decompression. Callers are not known before that. */
+  maxMessageBytes(method: DescMethod): number;
+  /** Milliseconds after which a connection of HTTP/1.1 is closed that carries nothing, though calls are open: nobody reads, say. */
+  readonly longestSilenceMs: number;
   /** The origins of the pages whose scripts may call; `*` for all. */
   readonly origins: readonly string[];
   /** The header by which the server believes the gateway who calls. */
   callerHeader(address: string): readonly [name: string, value: string];
+  /** Holds a connection of HTTP/2 to the limits of such connections: their headers, their age, their idleness, floods of frames. */
+  watch(socket: Socket): void;
 }
 
 /** Connect and gRPC-Web, for browsers and curl, in front of a gRPC server. */
@@ -41,17 +45,19 @@ export interface Gateway {
   close(): void;
 }
 
-/** How long a client may take for the headers of a request, in milliseconds, and a connection may wait for one. */
+/** How long a client may take for the headers of a request, in milliseconds, and a connection of HTTP/1.1 may wait for one. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
+/** How often that is looked at. Node's default is half a minute. */
+const CHECK_MS = 2000;
 
 /**
  * Makes a gateway. It translates protocols and does nothing else: every call goes to the server as a gRPC call, through all of
  * its interceptors, so that there is one place for each policy.
  */
 export function createGateway(options: GatewayOptions): Gateway {
-  const { services, maxMessageBytes, callerHeader } = options;
-  const sessions = new InProcessSessions(options.connect, options.maxStreams);
+  const { services, maxStreams, maxHeaderListSize, maxMessageBytes, callerHeader } = options;
+  const sessions = new InProcessSessions(options.connect, maxStreams);
   const upstream = createGrpcTransport({
     baseUrl: sessions.authority,
     sessionManager: sessions,
@@ -59,10 +65,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const added = ({ values }: HandlerContext) => [callerHeader(values.get(callerAddress))];
   const handle = createRequestHandler((router) => {
-    for (const service of services) router.service(service, forward(service, upstream, added));
-  }, maxMessageBytes);
+    for (const method of services.flatMap((service) => service.methods))
+      router.rpc(method, forward(method, upstream, added), { readMaxBytes: maxMessageBytes(method) });
+  });
   const answersPreflight = createCors(options.origins);
+  const sockets = new Set<Socket>();
   const responses = new Set<ServerResponse>();
+  /** How many responses a connection of HTTP/1.1 waits for: its requests may follow one another without waiting. */
+  const pipelined = new WeakMap<Socket, number>();
   const idle = Promise.withResolvers<void>();
   let draining = false;
 
@@ -71,6 +81,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     response.once("close", () => {
       responses.delete(response);
       if (draining && responses.size === 0) idle.resolve();
+      // Nobody waits for the rest of a request that has been answered, which could go on for ever.
+      if (!request.complete) limitTime(request);
     });
     // Answers hold what is known of people, and are for who asked.
     response.setHeader("cache-control", "no-store");
@@ -79,44 +91,55 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (draining) refuse(response, 503, "unavailable", "the server is stopping");
     else handle(request, response);
   };
+  const onPipelined = (request: IncomingMessage, response: ServerResponse): void => {
+    const { socket } = request;
+    const waiting = (pipelined.get(socket) ?? 0) + 1;
+    pipelined.set(socket, waiting);
+    response.once("close", () => pipelined.set(socket, (pipelined.get(socket) ?? 0) - 1));
+    if (waiting > maxStreams) socket.destroy();
+    else onRequest(request, response);
+  };
   const http1 = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
       // Uploads take as long as their deadline; see the handler.
       requestTimeout: 0,
+      // Otherwise all but the first of them are dropped, also of several `authorization`; see joinRepeatedAuthorization.
+      joinDuplicateHeaders: true,
+      ...(maxHeaderListSize > 0 && { maxHeaderSize: maxHeaderListSize }),
     },
-    onRequest,
+    onPipelined,
   );
   // It looks after its timeouts and its idle connections only once it listens, which here somebody else does for it.
   http1.emit("listening");
+  http1.setTimeout(options.longestSilenceMs);
   // The compatibility API of node:http2 has the same requests and responses, as far as they are used here.
-  const http2 = createHttp2Server({ settings: toSettings(options) }, onRequest as never);
-  const open = new Set<Http2Session>();
-  http2.on("session", (session) => {
-    open.add(session);
-    session.once("close", () => open.delete(session));
-    session.on("error", () => {});
-    session.setTimeout(IDLE_TIMEOUT_MS, () => session.close());
-  });
+  const http2 = createHttp2Server({ settings: { maxConcurrentStreams: maxStreams } }, onRequest as never);
+  http2.on("session", (session) => session.on("error", () => {}));
+  const toHttp1 = (socket: Socket): boolean => http1.emit("connection", socket);
+  const toHttp2 = (socket: Socket): void => {
+    options.watch(socket);
+    http2.emit("connection", socket);
+  };
 
   return {
-    accept: (socket) => sniffProtocol(socket, http1, http2, HEADERS_TIMEOUT_MS),
+    accept(socket) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      sniffProtocol(socket, toHttp1, toHttp2, HEADERS_TIMEOUT_MS);
+    },
     drain() {
       draining = true;
       if (responses.size === 0) idle.resolve();
       http1.closeIdleConnections();
-      for (const session of open) session.close();
     },
     idle: () => idle.promise,
     close() {
-      http1.close().closeAllConnections();
-      for (const session of open) session.destroy();
+      http1.close();
+      for (const socket of sockets) socket.destroy();
       sessions.close();
     },
   };
-}
-
-function toSettings({ maxStreams, maxHeaderListSize }: GatewayOptions): Settings {
-  return { maxConcurrentStreams: maxStreams, ...(maxHeaderListSize > 0 && { maxHeaderListSize }) };
 }

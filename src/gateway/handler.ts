@@ -5,6 +5,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { shortenTimeouts } from "./timeouts.ts";
 
 /** The address that a request came from, as the socket states it. */
 export const callerAddress = createContextKey<string>("");
@@ -12,7 +13,10 @@ export const callerAddress = createContextKey<string>("");
 /** What HTTP requests are answered with. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-/** How long a client may take to send a request of one message, in milliseconds. Streams have the deadline of their method. */
+/**
+ * How long a client may take to send a request of one message, or the rest of one that has been answered, in milliseconds. Streams have
+ * the deadline of their method.
+ */
 const MESSAGE_TIMEOUT_MS = 30_000;
 
 type Handler = ConnectRouter["handlers"][number];
@@ -21,8 +25,8 @@ type Handler = ConnectRouter["handlers"][number];
  * Answers requests of Connect, gRPC-Web and gRPC for the services that `routes` adds. A request that is none of theirs is
  * answered in JSON, as Connect has errors.
  */
-export function createRequestHandler(routes: (router: ConnectRouter) => void, maxMessageBytes: number): RequestHandler {
-  const router = createConnectRouter({ acceptCompression: [compressionGzip], readMaxBytes: maxMessageBytes });
+export function createRequestHandler(routes: (router: ConnectRouter) => void): RequestHandler {
+  const router = createConnectRouter({ acceptCompression: [compressionGzip] });
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
@@ -37,8 +41,9 @@ export function createRequestHandler(routes: (router: ConnectRouter) => void, ma
 async function answer(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { methodKind } = handler.method;
   if (methodKind === "unary" || methodKind === "server_streaming") limitTime(request);
-  const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
+  shortenTimeouts(request.headers);
   try {
+    const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
     const answered = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
     await universalResponseToNodeResponse(answered, response);
   } catch {
@@ -48,7 +53,8 @@ async function answer(handler: Handler, request: IncomingMessage, response: Serv
   }
 }
 
-function limitTime(request: IncomingMessage): void {
+/** Breaks a request off if it is not complete in time. */
+export function limitTime(request: IncomingMessage): void {
   const timer = setTimeout(() => request.destroy(), MESSAGE_TIMEOUT_MS);
   const clear = () => clearTimeout(timer);
   request.once("end", clear).once("close", clear);

@@ -1,24 +1,43 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, type OutgoingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders,
+} from "node:http2";
 import type { Duplex } from "node:stream";
 
 /** Nothing resolves it: no connection leaves the process. */
 const AUTHORITY = "http://in-process";
+
+/**
+ * Node closes a connection, and breaks its calls, when about a thousand of them were reset in one go; see docs/operations.md. Here the
+ * calls of many callers share a connection, and a reset is a caller who has gone: no number of these may end the calls of others. So a
+ * connection is given up after half of that, with so few calls open that all of them may be reset as well.
+ */
+const MAX_RESETS = 450;
+
+/** What is known of a connection. */
+interface Load {
+  streams: number;
+  resets: number;
+}
 
 /** The HTTP/2 connections to the server of this process, as connect-node's transports use them. */
 export class InProcessSessions {
   readonly authority = AUTHORITY;
   readonly #connect: () => Duplex;
   readonly #maxStreams: number;
-  readonly #sessions = new Map<ClientHttp2Session, { streams: number }>();
+  readonly #sessions = new Map<ClientHttp2Session, Load>();
   #closed = false;
 
   /**
-   * `connect` opens a connection, over which the server allows `maxStreams` calls at a time: further calls get connections of
-   * their own.
+   * `connect` opens a connection, over which the server allows `maxStreams` calls at a time: calls beyond that, or beyond what is
+   * safe, get another.
    */
   constructor(connect: () => Duplex, maxStreams: number) {
     this.#connect = connect;
-    this.#maxStreams = maxStreams;
+    this.#maxStreams = Math.min(maxStreams, MAX_RESETS);
   }
 
   /** Opens a stream. See NodeHttp2ClientSessionManager of connect-node. */
@@ -31,7 +50,12 @@ export class InProcessSessions {
     const [session, load] = this.#withRoom();
     const stream = session.request({ ...headers, ":method": method, ":path": path }, options);
     load.streams++;
-    stream.once("close", () => load.streams--);
+    stream.once("close", () => {
+      load.streams--;
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) load.resets++;
+      // Calls that are open go on.
+      if (load.resets >= MAX_RESETS) session.close();
+    });
     return stream;
   }
 
@@ -44,7 +68,7 @@ export class InProcessSessions {
     for (const session of this.#sessions.keys()) session.close();
   }
 
-  #withRoom(): [ClientHttp2Session, { streams: number }] {
+  #withRoom(): [ClientHttp2Session, Load] {
     if (this.#closed) throw new Error("the gateway is closed");
     for (const entry of this.#sessions) {
       const [session, { streams }] = entry;
@@ -53,9 +77,13 @@ export class InProcessSessions {
     return this.#open();
   }
 
-  #open(): [ClientHttp2Session, { streams: number }] {
-    const session = connect(AUTHORITY, { createConnection: this.#connect });
-    const load = { streams: 0 };
+  #open(): [ClientHttp2Session, Load] {
+    const session = connect(AUTHORITY, {
+      createConnection: this.#connect,
+      // Calls share it: large requests of some must not end those of others. The server has no limit either.
+      maxSessionMemory: Number.MAX_SAFE_INTEGER,
+    });
+    const load = { streams: 0, resets: 0 };
     this.#sessions.set(session, load);
     // What happens to a connection, its calls are told.
     session.on("error", () => {});

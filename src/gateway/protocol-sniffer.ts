@@ -1,15 +1,16 @@
-import type { Server as HttpServer } from "node:http";
-import type { Http2Server } from "node:http2";
 import type { Socket } from "node:net";
 
 /** What every HTTP/2 connection begins with (RFC 9113 section 3.4), as far as it tells it from HTTP/1.1. */
 const PREFACE = Buffer.from("PRI * HTTP/2");
 
+/** Takes a connection over whose first bytes are there to be read. */
+type Accept = (socket: Socket) => void;
+
 /**
- * Hands a connection to the server of the protocol that its first bytes are of: HTTP/1.1, or HTTP/2 with prior knowledge. Closes
- * it if they do not come within `timeoutMs`.
+ * Hands a connection on by the protocol that its first bytes are of: HTTP/1.1, or HTTP/2 with prior knowledge. Closes it when no
+ * byte comes for `timeoutMs` before that is clear.
  */
-export function sniffProtocol(socket: Socket, http1: HttpServer, http2: Http2Server, timeoutMs: number): void {
+export function sniffProtocol(socket: Socket, http1: Accept, http2: Accept, timeoutMs: number): void {
   const onTimeout = () => socket.destroy();
   let seen = Buffer.alloc(0);
   const onData = (bytes: Buffer): void => {
@@ -19,7 +20,7 @@ export function sniffProtocol(socket: Socket, http1: HttpServer, http2: Http2Ser
     if (isHttp2 && length < PREFACE.length) return;
     socket.off("data", onData).off("timeout", onTimeout).setTimeout(0).pause();
     socket.unshift(seen);
-    (isHttp2 ? http2 : http1).emit("connection", socket);
+    (isHttp2 ? http2 : http1)(socket);
     // HTTP/2 takes the bytes from the handle, HTTP/1.1 from the stream.
     if (!isHttp2) socket.resume();
   };

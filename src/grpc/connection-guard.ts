@@ -65,13 +65,18 @@ export class ConnectionGuard {
   /** Whether a new connection may stay. If not, it is destroyed: the client sees UNAVAILABLE. */
   admit(socket: Socket): boolean {
     if (!this.count.admit(socket)) return false;
+    this.watch(socket);
+    return true;
+  }
+
+  /** Holds a connection of HTTP/2 that was admitted by the count to the limits from now on. */
+  watch(socket: Socket): void {
     const key = keyOf(socket);
     this.#connections.set(key, new Connection(socket, performance.now(), this.#limits.maxAgeMs));
     socket.once("close", () => {
       this.#connections.delete(key);
       if (this.#connections.size === 0) this.#onGone?.();
     });
-    return true;
   }
 
   /** Counts a connection that could not even be accepted. */

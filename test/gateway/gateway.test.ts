@@ -91,8 +91,8 @@ describe.each(TRANSPORTS)("%s", (_, transportOf) => {
       leaving.abort();
       break;
     }
-    const [, cancelled] = await server.logs.waitForCalls(2, "WatchUsers");
-    expect(cancelled).toMatchObject({ code: "CANCELLED" });
+    // The first may have expired on its way.
+    await expect.poll(() => server.logs.calls("WatchUsers").map(({ code }) => code)).toContain("CANCELLED");
   });
 });
 
