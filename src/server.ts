@@ -55,6 +55,12 @@ const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
  */
 const START_GRACE_MS = 500;
 
+/**
+ * The size of the largest message that the gateway reads, in bytes. What it reads, it reads before the server has looked at the caller, and
+ * copies as it comes: files are uploaded in chunks of 256 KiB, or over gRPC.
+ */
+const MAX_GATEWAY_MESSAGE_BYTES = 512 * 1024;
+
 /** A server that accepts calls. */
 export interface RunningServer {
   /** The port it listens on. */
@@ -139,7 +145,7 @@ export async function startServer(
       maxStreams: connections.maxConcurrentStreams,
       maxHeaderListSize: connections.maxHeaderListSize,
       // JSON that is nothing but ASCII takes three times the bytes of a text at most; the server then measures the message itself.
-      maxMessageBytes: (method) => 3 * policies.of(pathOf(method)).maxRequestBytes,
+      maxMessageBytes: (method) => Math.min(3 * policies.of(pathOf(method)).maxRequestBytes, MAX_GATEWAY_MESSAGE_BYTES),
       // Streams without a deadline have heartbeats.
       longestSilenceMs: policies.longestCallMs,
       origins: config.gateway.origins,

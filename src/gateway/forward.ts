@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import {
   createRegistry,
   type DescMethod,
@@ -7,6 +8,7 @@ import {
   type Message,
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type MethodImpl, type Transport } from "@connectrpc/connect";
+import pLimit from "p-limit";
 import { EXPECTED_COUNT } from "../contract/headers.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 
@@ -54,7 +56,8 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
     const streaming = method as DescMethodBiDiStreaming;
     try {
       const header = toHeader(context);
-      const response = await upstream.stream(streaming, signal, context.timeoutMs(), header, requests);
+      const sent = method.methodKind === "server_streaming" ? requests : beginInTurn(requests, left.signal);
+      const response = await upstream.stream(streaming, signal, context.timeoutMs(), header, sent);
       tell(context.responseHeader, response.header);
       yield* response.message;
       tell(context.responseTrailer, response.trailer);
@@ -78,6 +81,30 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
     case "bidi_streaming":
       return stream;
   }
+}
+
+/** How many streams may have their first message read at a time, and for how many milliseconds each: large ones take megabytes. */
+const FIRST_MESSAGES = 16;
+const FIRST_MESSAGE_MS = 5000;
+
+const firstMessages = pLimit(FIRST_MESSAGES);
+
+/**
+ * Reads the first message of a stream in its turn, unless the call has ended by then. Meanwhile the server has been asked, and has refused
+ * whoever may not call: of them, nothing is read.
+ */
+async function* beginInTurn<T>(requests: AsyncIterable<T>, ended: AbortSignal): AsyncGenerator<T> {
+  const reading = requests[Symbol.asyncIterator]();
+  let first: Promise<IteratorResult<T>> | undefined;
+  await firstMessages(async () => {
+    if (ended.aborted) return;
+    first = reading.next();
+    const waited = new AbortController();
+    const signal = AbortSignal.any([waited.signal, ended]);
+    await Promise.race([first.catch(() => {}), setTimeout(FIRST_MESSAGE_MS, undefined, { signal }).catch(() => {})]);
+    waited.abort();
+  });
+  for (let next = await first; next !== undefined && !next.done; next = await reading.next()) yield next.value;
 }
 
 async function* once<T>(item: T): AsyncGenerator<T> {

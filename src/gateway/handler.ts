@@ -44,13 +44,23 @@ async function answer(handler: Handler, request: IncomingMessage, response: Serv
   shortenTimeouts(request.headers);
   try {
     const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
-    const answered = await handler(universalRequestFromNodeRequest(request, response, undefined, values));
+    const asked = universalRequestFromNodeRequest(request, response, undefined, values);
+    const answered = await handler({ ...asked, body: readUntilAnswered(request, response) });
     await universalResponseToNodeResponse(answered, response);
   } catch {
     // The client is gone, or its request names no host that a URL could have.
     if (response.headersSent) response.destroy();
     else refuse(response, 400, "invalid_argument", "the request cannot be read");
   }
+}
+
+/** The body of a request. What of it comes after the answer is let pass, so that another request can follow on the connection. */
+function readUntilAnswered(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
+  const body = request.iterator({ destroyOnReturn: false });
+  response.once("close", () => {
+    void body.return?.().then(() => request.resume());
+  });
+  return body;
 }
 
 /** Breaks a request off if it is not complete in time. */

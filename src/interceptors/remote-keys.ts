@@ -14,6 +14,8 @@ export interface KeyReports {
 
 /** After which the keys are fetched again: so long does a key that the issuer has withdrawn go on being believed. */
 const MAX_AGE_MS = 5 * 60_000;
+/** How long before that they are fetched aside, so that no call waits for an issuer that is slow. */
+const AHEAD_MS = 60_000;
 /** The least time from one fetch to another that an unknown key asks for: anybody can make up tokens with unknown keys. */
 const COOLDOWN_MS = 30_000;
 /** The least time from a fetch that has failed to the next. */
@@ -54,6 +56,8 @@ export class RemoteKeys implements TokenKeys {
       const refreshed = this.#refresh();
       // Nobody who can do without waits for an issuer that is known to be away.
       if (this.#find === undefined || !this.#lost) await refreshed;
+    } else if (this.#freshForMs() < AHEAD_MS) {
+      void this.#refresh();
     }
     if (this.#find === undefined) throw unavailable();
     try {

@@ -189,9 +189,8 @@ describe("a call that the server ends first", () => {
 
   it("takes no more requests from their source", async () => {
     const enough = Promise.withResolvers<void>();
-    const client = await startLateReader(async (_call, callback) => {
-      await enough.promise;
-      callback({ code: status.NOT_FOUND });
+    const client = await startLateReader((_call, callback) => {
+      void enough.promise.then(() => callback({ code: status.NOT_FOUND }));
     });
     let asked = 0;
     const requests: AsyncIterable<{ text: string }> = {
@@ -234,12 +233,16 @@ describe("back-pressure", () => {
 
   it("holds the source of the requests back while the server does not read", async () => {
     const read = Promise.withResolvers<void>();
-    const client = await startLateReader(async (call, callback) => {
+    async function countInOrder(requests: AsyncIterable<ProbeRequest>): Promise<number> {
       await read.promise;
       let count = 0;
-      for await (const { number } of call.iterator({ destroyOnReturn: false }) as AsyncIterable<ProbeRequest>)
-        if (number !== count++ || count === COUNT) break;
-      callback(null, create(ProbeResponseSchema, { text: String(count) }));
+      for await (const { number } of requests) if (number !== count++ || count === COUNT) break;
+      return count;
+    }
+    const client = await startLateReader((call, callback) => {
+      void countInOrder(call.iterator({ destroyOnReturn: false })).then((count) =>
+        callback(null, create(ProbeResponseSchema, { text: String(count) })),
+      );
     });
     let asked = 0;
     const stopped = Promise.withResolvers<void>();

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { setImmediate } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import type { JWK } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -72,12 +73,23 @@ describe("RemoteKeys", () => {
     await find("one");
     expect(keys.trustedForMs()).toBe(300 * SECOND);
     issuer.published = [two.jwk];
-    vi.advanceTimersByTime(299 * SECOND);
+    vi.advanceTimersByTime(240 * SECOND);
     expect(await find("one")).toBe("known");
-    expect(keys.trustedForMs()).toBe(SECOND);
-    vi.advanceTimersByTime(SECOND);
+    expect(keys.trustedForMs()).toBe(60 * SECOND);
+    expect(issuer.fetches).toBe(1);
+    vi.advanceTimersByTime(60 * SECOND);
     expect(await find("one")).toBe("unknown");
     expect(issuer.fetches).toBe(2);
+  });
+
+  it("are fetched aside in their last minute, so that nobody waits", async () => {
+    const { issuer, find, keys } = start(one.jwk);
+    await find("one");
+    vi.advanceTimersByTime(241 * SECOND);
+    expect(await find("one")).toBe("known");
+    expect(issuer.fetches).toBe(2);
+    await setImmediate();
+    expect(keys.trustedForMs()).toBe(300 * SECOND);
   });
 
   it("go on being used at any age while the issuer is away, and nobody can say what an unknown key is", async () => {
