@@ -143,6 +143,8 @@ export class ConnectionGuard {
   ): void {
     connection.openCalls++;
     connection.used = true;
+    // Of what has been read already, nothing more becomes a call. Not at once: grpc-js throws if it cannot answer a call that begins.
+    if (connection.closedAt !== undefined) process.nextTick(() => connection.session?.destroy());
     connection.instantCancels.begin(id, connection.socket.bytesRead);
     const { maxHeaderListSize } = this.#limits;
     if (maxHeaderListSize > 0 && headerListSize(raw) > maxHeaderListSize) {
@@ -157,7 +159,6 @@ export class ConnectionGuard {
     if (maxInstantCancels === 0 || count <= maxInstantCancels || session.destroyed) return;
     connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_cancels");
     this.#cut(connection, "too_many_instant_cancels");
-    // Of what has been read already, nothing more becomes a call.
     session.destroy();
   }
 

