@@ -16,7 +16,7 @@ const READERS = sized(100, 200);
 const WRITERS = sized(100, 500);
 const WRITE_EVERY_MS = sized(100, 5000);
 const SECONDS = sized(0.5, 30);
-const STOPPED = 5;
+const STOPPED = sized(2, 5);
 
 describe("peers that stall", () => {
   const target = sharedTarget();
