@@ -51,7 +51,7 @@ describe("compressed requests", () => {
       "12 messages of 1 MiB at once",
       upload("gzip", Buffer.concat(Array(12).fill(frame(largest, 1)))),
       LATE_OR_INTERNAL,
-      sized(40, CALLS),
+      sized(20, CALLS),
     ],
     // Which takes the longer to arrive, the busier the machine is.
     ["1 MiB that cannot be compressed", upload("gzip", frame(heavy, 1)), LATE_OR_INTERNAL],
