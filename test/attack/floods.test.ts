@@ -1,8 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { FULL } from "../support/full.ts";
-import { expectGrowthBelow, inFull, measureDamage, sized } from "./damage.ts";
-import { type Aftermath, flood, summarize } from "./flood.ts";
-import type { FrameConnection } from "./frame-connection.ts";
 import {
   callFields,
   continuation,
@@ -16,7 +13,10 @@ import {
   settings,
   settingsAck,
   windowUpdate,
-} from "./frames.ts";
+} from "../support/http2-frames.ts";
+import { expectGrowthBelow, inFull, measureDamage, sized } from "./damage.ts";
+import { type Aftermath, flood, summarize } from "./flood.ts";
+import type { FrameConnection } from "./frame-connection.ts";
 import { report } from "./report.ts";
 import { type Target, warmTarget } from "./target.ts";
 

@@ -1,9 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { GetUserRequestSchema } from "../../src/gen/user/v1/user_service_pb.ts";
-import { frame } from "../support/raw-http2.ts";
-import { expectGrowthBelow, inFull, measureDamage, sized } from "./damage.ts";
-import { type Aftermath, flood, summarize } from "./flood.ts";
 import {
   callFields,
   data,
@@ -15,7 +12,10 @@ import {
   resetStream,
   TYPE,
   windowUpdate,
-} from "./frames.ts";
+} from "../support/http2-frames.ts";
+import { frame } from "../support/raw-http2.ts";
+import { expectGrowthBelow, inFull, measureDamage, sized } from "./damage.ts";
+import { type Aftermath, flood, summarize } from "./flood.ts";
 import { report } from "./report.ts";
 import { warmTarget } from "./target.ts";
 
