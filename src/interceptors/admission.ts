@@ -57,10 +57,11 @@ export function createAdmission(limits: AdmissionLimits, { openCalls, policyOf, 
       if (isLive) {
         return live.open < maxLive ? new LiveCall(call, live) : new RefusedCall(call, copyOf(TOO_MANY_STREAMS));
       }
-      if (maxInFlight === Number.POSITIVE_INFINITY || isExempt(path)) return call;
-      if (!inFlight.admits(openCalls() - live.open)) return new RefusedCall(call, copyOf(OVERLOADED));
+      if (maxInFlight === Number.POSITIVE_INFINITY) return call;
+      const isAdmitted = inFlight.admits(openCalls() - live.open);
       const waitedMs = turn.lastedMs();
-      return waitedMs < LONG_TURN_MS ? call : new WaitedCall(call, waitedMs);
+      if ((isAdmitted && waitedMs < LONG_TURN_MS) || isExempt(path)) return call;
+      return isAdmitted ? new WaitedCall(call, waitedMs) : new RefusedCall(call, copyOf(OVERLOADED));
     },
     onEnded({ path, code, durationMs, endedAt, deadline, isUnary }) {
       turn.lookAt(endedAt);
