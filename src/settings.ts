@@ -238,11 +238,11 @@ export const SETTINGS = {
     ...wholeNumber(0, 1_000_000),
     fallback: "100",
   },
-  // Who gives up after 100 ms does so at most for what has piled up while the server was held up for longer.
+  // Honest clients do so with what has piled up while the server was late; but an attack is felt for as long as it is let on.
   MAX_INSTANT_CANCELS: {
     about: "How many calls a connection may open and cancel in one go in a second; 0 for no limit",
     ...wholeNumber(0, 1_000_000),
-    fallback: "100",
+    fallback: "250",
   },
   // Twice what gRPC asks of servers, and room for the longest token.
   MAX_HEADER_LIST_SIZE: {

@@ -84,7 +84,7 @@ describe("parseConfig", () => {
         keepaliveTimeMs: 60_000,
         keepaliveTimeoutMs: 20_000,
         maxControlFrames: 100,
-        maxInstantCancels: 100,
+        maxInstantCancels: 250,
         maxHeaderListSize: 16_384,
       },
       maxDecompressionBytes: 67_108_864,

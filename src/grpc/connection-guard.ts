@@ -7,6 +7,7 @@ import type { ConnectionLimits } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
 import { headerListSize, replaceHeaderList } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
+import { onSessionStart } from "./session-start.ts";
 
 /** What a guard needs besides its limits. */
 export interface GuardOptions {
@@ -16,8 +17,7 @@ export interface GuardOptions {
   readonly report: CutReport;
 }
 
-/** Node publishes these when the headers of a call are complete, and when its stream is over: also of calls that no method takes. */
-const STREAM_CREATED = "http2.server.stream.created";
+/** Node publishes this when the stream of a call is over, also of one that no method takes. */
 const STREAM_CLOSED = "http2.server.stream.close";
 
 /** How often all connections are looked at, in milliseconds, unless a limit is finer than that. */
@@ -43,8 +43,9 @@ export class ConnectionGuard {
   readonly #longestCallMs: number;
   readonly #cutConnections: CutConnections;
   readonly #connections = new Map<string, Connection>();
-  /** Undefined for the sessions of other servers in this process. */
-  readonly #bySession = new WeakMap<Http2Session, Connection | undefined>();
+  /** What a session has its connection by, as a property: a WeakMap would be looked at for every call. */
+  readonly #connectionOf = Symbol("connection");
+  readonly #endAdoption: () => void;
   readonly #sweepMs: number;
   readonly #timer: NodeJS.Timeout;
   #retiring = false;
@@ -58,7 +59,7 @@ export class ConnectionGuard {
     this.#sweepMs = sweepMs(limits);
     // After what has arrived has been read: if this process is late itself, its peers are not to blame.
     this.#timer = setInterval(() => setImmediate(() => this.#sweep()), this.#sweepMs).unref();
-    subscribe(STREAM_CREATED, this.#onStreamCreated);
+    this.#endAdoption = onSessionStart((session) => this.#adopt(session));
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
 
@@ -104,33 +105,16 @@ export class ConnectionGuard {
   /** Destroys all connections, and looks at none any more. */
   close(): void {
     clearInterval(this.#timer);
-    unsubscribe(STREAM_CREATED, this.#onStreamCreated);
+    this.#endAdoption();
     unsubscribe(STREAM_CLOSED, this.#onStreamClosed);
     for (const { socket } of this.#connections.values()) socket.destroy();
     this.#cutConnections.flush(Number.POSITIVE_INFINITY);
   }
 
-  readonly #onStreamCreated = (message: unknown): void => {
-    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
-    const { session } = stream;
-    if (session === undefined) return;
-    const connection = this.#bySession.has(session) ? this.#bySession.get(session) : this.#adopt(session);
-    if (connection === undefined) return;
-    connection.openCalls++;
-    connection.used = true;
-    connection.instantCancels.begin(stream.id ?? 0, connection.socket.bytesRead);
-    const { maxHeaderListSize } = this.#limits;
-    if (maxHeaderListSize > 0 && headerListSize(headers) > maxHeaderListSize) {
-      replaceHeaderList(headers);
-      this.#onControlFrame(connection);
-    }
-  };
-
   readonly #onStreamClosed = (message: unknown): void => {
     const { id = 0, session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
-    if (session === undefined) return;
-    const connection = this.#bySession.get(session);
-    if (connection === undefined) return;
+    const connection = (session as { [key: symbol]: Connection | undefined } | undefined)?.[this.#connectionOf];
+    if (session === undefined || connection === undefined) return;
     connection.openCalls--;
     connection.used = true;
     if (rstCode === constants.NGHTTP2_CANCEL) this.#onCancel(connection, session, id);
@@ -139,19 +123,39 @@ export class ConnectionGuard {
     if (isFaulty && !session.destroyed) this.#onControlFrame(connection);
   };
 
-  /** Finds the connection of a session whose first call begins. */
-  #adopt(session: Http2Session): Connection | undefined {
+  /** Finds the connection of a session whose first call begins. Sessions of other servers in this process have none here. */
+  #adopt(session: Http2Session): void {
     const connection = this.#connections.get(keyOf(session.socket));
-    this.#bySession.set(session, connection);
-    if (connection === undefined) return undefined;
+    if (connection === undefined) return;
+    Object.assign(session, { [this.#connectionOf]: connection });
     connection.session = session;
     connection.pingedAt = performance.now();
+    session.prependListener("stream", (stream, headers, _flags, raw: readonly string[]) => {
+      this.#onCall(connection, stream, headers, raw);
+    });
     session.on("ping", () => {
       if (!connection.takeMoved()) this.#onControlFrame(connection);
     });
     session.on("remoteSettings", () => this.#onControlFrame(connection));
     if (this.#retiring) connection.retire("stopping", performance.now());
-    return connection;
+  }
+
+  #onCall(
+    connection: Connection,
+    { id = 0 }: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    raw: readonly string[],
+  ): void {
+    connection.openCalls++;
+    connection.used = true;
+    // Of what has been read already, nothing more becomes a call. Not at once: grpc-js throws if it cannot answer a call that begins.
+    if (connection.closedAt !== undefined) process.nextTick(() => connection.session?.destroy());
+    connection.instantCancels.begin(id, connection.socket.bytesRead);
+    const { maxHeaderListSize } = this.#limits;
+    if (maxHeaderListSize > 0 && headerListSize(raw) > maxHeaderListSize) {
+      replaceHeaderList(headers);
+      this.#onControlFrame(connection);
+    }
   }
 
   #onCancel(connection: Connection, session: Http2Session, streamId: number): void {
@@ -160,7 +164,6 @@ export class ConnectionGuard {
     if (maxInstantCancels === 0 || count <= maxInstantCancels || session.destroyed) return;
     connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_cancels");
     this.#cut(connection, "too_many_instant_cancels");
-    // Of what has been read already, nothing more becomes a call.
     session.destroy();
   }
 

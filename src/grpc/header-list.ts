@@ -11,12 +11,13 @@ const KEPT: ReadonlySet<string> = new Set([":authority", ":method", ":path", ":s
 export const HEADERS_TOO_LARGE = "headers too large";
 
 /**
- * The size of a header list as HTTP/2 counts it, in characters. What names entries of the receiver's table again and again (an HPACK
- * bomb) is a few bytes on the wire, and long here; but these strings are views of one, so that to ask for their length copies nothing.
+ * The size of a header list as HTTP/2 counts it, in characters; `raw` holds names and values in turn. What names entries of the receiver's
+ * table again and again (an HPACK bomb) is a few bytes on the wire, and long here; but these strings are views of one, so
+ * that to ask for their length copies nothing.
  */
-export function headerListSize(headers: IncomingHttpHeaders): number {
-  let size = 0;
-  for (const name in headers) size += name.length + (headers[name]?.length ?? 0) + OVERHEAD;
+export function headerListSize(raw: readonly string[]): number {
+  let size = (raw.length / 2) * OVERHEAD;
+  for (const text of raw) size += text.length;
   return size;
 }
 

@@ -1,9 +1,7 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import type { IncomingHttpHeaders } from "node:http2";
+import type { Http2Session, IncomingHttpHeaders } from "node:http2";
+import { onSessionStart } from "./session-start.ts";
 
 const HEADER = "grpc-timeout";
-/** Where node:http2 shows each request's headers before its server, grpc-js, gets them: the same object. */
-const CHANNEL = "http2.server.stream.created";
 
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/;
 /** Timeouts that grpc-js reads right: whole numbers of a unit that stay below 2^31 milliseconds. */
@@ -27,12 +25,14 @@ const MALFORMED = "not 1 to 8 digits and a unit";
  * INTERNAL, as with grpc-go. Holds for all servers of the process; calling it again changes nothing.
  */
 export function correctTimeouts(): void {
-  unsubscribe(CHANNEL, correctRequest);
-  subscribe(CHANNEL, correctRequest);
+  onSessionStart(correctSession);
 }
 
-function correctRequest(created: unknown): void {
-  const { headers } = created as { readonly headers: IncomingHttpHeaders };
+function correctSession(session: Http2Session): void {
+  session.prependListener("stream", correctRequest);
+}
+
+function correctRequest(_stream: unknown, headers: IncomingHttpHeaders): void {
   const timeout = headers[HEADER];
   if (timeout !== undefined) headers[HEADER] = correctTimeout(String(timeout));
 }

@@ -57,20 +57,21 @@ export function createAdmission(limits: AdmissionLimits, { openCalls, policyOf, 
       if (isLive) {
         return live.open < maxLive ? new LiveCall(call, live) : new RefusedCall(call, copyOf(TOO_MANY_STREAMS));
       }
-      if (maxInFlight === Number.POSITIVE_INFINITY || isExempt(path)) return call;
-      if (!inFlight.admits(openCalls() - live.open)) return new RefusedCall(call, copyOf(OVERLOADED));
-      const waitedMs = turn.lasted(performance.now());
-      return waitedMs < LONG_TURN_MS ? call : new WaitedCall(call, waitedMs);
+      if (maxInFlight === Number.POSITIVE_INFINITY) return call;
+      const isAdmitted = inFlight.admits(openCalls() - live.open);
+      const waitedMs = turn.lastedMs();
+      if ((isAdmitted && waitedMs < LONG_TURN_MS) || isExempt(path)) return call;
+      return isAdmitted ? new WaitedCall(call, waitedMs) : new RefusedCall(call, copyOf(OVERLOADED));
     },
-    onEnded({ path, code, durationMs, deadline, isUnary }) {
+    onEnded({ path, code, durationMs, endedAt, deadline, isUnary }) {
+      turn.lookAt(endedAt);
       if (!isUnary || maxInFlight === Number.POSITIVE_INFINITY) return;
-      const now = Date.now();
       const { defaultDeadlineMs, longestDeadlineMs } = policyOf(path);
-      const had = deadline === Number.POSITIVE_INFINITY ? defaultDeadlineMs : deadline - now + durationMs;
+      const had = deadline === Number.POSITIVE_INFINITY ? defaultDeadlineMs : deadline - Date.now() + durationMs;
       const hadMs = Math.min(had, longestDeadlineMs);
       // A client that loses patience late has waited for long. Others end early for reasons of their own.
       const isLate = code === status.CANCELLED && durationMs > hadMs / 2;
-      if (isLate || code === status.OK || code === status.DEADLINE_EXCEEDED) inFlight.ended(durationMs, hadMs, now);
+      if (isLate || code === status.OK || code === status.DEADLINE_EXCEEDED) inFlight.ended(durationMs, hadMs, endedAt);
     },
   };
 }
@@ -84,20 +85,35 @@ function copyOf(given: ReturnType<typeof toStatus>): ReturnType<typeof toStatus>
   return { ...given, metadata: given.metadata.clone() };
 }
 
+/** To look at the clock takes long: one call in so many does. What takes time are calls that end, and tell when. */
+const LOOK_EVERY = 8;
+
 /** How long the event loop has been at what it does. */
 class Turn {
+  #calls = 0;
   #start = 0;
+  #lastedMs = 0;
   /** After the sockets have been read, as far as there was anything to read. */
   readonly #end = (): void => {
-    this.#start = 0;
+    this.#calls = 0;
+    this.#lastedMs = 0;
   };
 
-  lasted(now: number): number {
-    if (this.#start === 0) {
-      this.#start = now;
+  /** Notes that a call has arrived. Returns how long the turn had lasted at the last look. */
+  lastedMs(): number {
+    if (this.#calls === 0) {
+      this.#start = performance.now();
       setImmediate(this.#end);
+    } else if (this.#calls % LOOK_EVERY === 0) {
+      this.lookAt(performance.now());
     }
-    return now - this.#start;
+    this.#calls++;
+    return this.#lastedMs;
+  }
+
+  /** Notes what time it is. */
+  lookAt(now: number): void {
+    if (this.#calls > 0) this.#lastedMs = now - this.#start;
   }
 }
 

@@ -15,6 +15,8 @@ export interface EndedCall {
   readonly code: status;
   /** Milliseconds from the arrival of the metadata to the end. */
   readonly durationMs: number;
+  /** When it ended, by performance.now. */
+  readonly endedAt: number;
   readonly requestId: string;
   /** The trace that the caller belongs to (W3C Trace Context), if it named one. */
   readonly traceId: string | undefined;
@@ -147,12 +149,13 @@ class ObservedCall extends PassThrough {
 
   #publish(code: status, cause: unknown): void {
     this.#ended = true;
-    const durationMs = performance.now() - this.#start;
+    const endedAt = performance.now();
     const { path, requestStream, responseStream } = this.#method;
     const ended: EndedCall = {
       path,
       code,
-      durationMs,
+      durationMs: endedAt - this.#start,
+      endedAt,
       requestId: this.#requestId,
       traceId: this.#traceId,
       deadline: Number(this.outer.getDeadline()),

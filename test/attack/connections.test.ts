@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { callFields, headers, literalBlock, PREFACE, settings, settingsAck } from "../support/http2-frames.ts";
 import { expectGrowthBelow, measureDamage, sized } from "./damage.ts";
 import { allClosed, summarize } from "./flood.ts";
 import { type FrameConnection, openConnection } from "./frame-connection.ts";
-import { callFields, headers, literalBlock, PREFACE, settings, settingsAck } from "./frames.ts";
 import { expectRecovery, possessionsOf } from "./recovery.ts";
 import { report } from "./report.ts";
 import { sharedTarget } from "./target.ts";

@@ -39,6 +39,11 @@ export function expectGrowthBelow(limitMiB: number, { bytesBefore, bytesPeak }: 
   );
 }
 
+/** What only the full form attacks with: variants of what the short form has. */
+export function inFull<T>(...variants: T[]): T[] {
+  return FULL ? variants : [];
+}
+
 /** A number for the short form of an attack, and one for the full form. */
 export function sized(short: number, full: number): number {
   return FULL ? full : short;

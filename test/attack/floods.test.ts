@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expectGrowthBelow, measureDamage, sized } from "./damage.ts";
-import { type Aftermath, flood, summarize } from "./flood.ts";
-import type { FrameConnection } from "./frame-connection.ts";
+import { FULL } from "../support/full.ts";
 import {
   callFields,
   continuation,
@@ -15,13 +13,18 @@ import {
   settings,
   settingsAck,
   windowUpdate,
-} from "./frames.ts";
+} from "../support/http2-frames.ts";
+import { expectGrowthBelow, inFull, measureDamage, sized } from "./damage.ts";
+import { type Aftermath, flood, summarize } from "./flood.ts";
+import type { FrameConnection } from "./frame-connection.ts";
 import { report } from "./report.ts";
 import { type Target, warmTarget } from "./target.ts";
 
 const CONNECTIONS = 20;
 const SECONDS = sized(0.3, 10);
 const PATIENCE_MS = 5000;
+/** A window counts the bytes of DATA, not what a frame takes in memory: 64 Ki frames of a byte fit into it before they are read. */
+const TINY_DATA_MIB = 128;
 /** A type that HTTP/2 does not know: receivers ignore such frames (RFC 9113, 4.1). */
 const UNKNOWN_TYPE = 0x42;
 const NOTHING = Buffer.alloc(0);
@@ -42,8 +45,11 @@ const openCall = ({ token }: Target) => headers(1, literalBlock(callFields(CHAT,
 /** What the server answers. Who does not read the answers wants them to pile up. */
 const ANSWERED: readonly FrameFlood[] = [
   { name: "empty SETTINGS", round: () => settings() },
-  { name: "SETTINGS that change", round: (index) => settings([SETTING.HEADER_TABLE_SIZE, index % 4096]) },
   { name: "PING", round: () => ping() },
+  ...inFull({
+    name: "SETTINGS that change",
+    round: (index: number) => settings([SETTING.HEADER_TABLE_SIZE, index % 4096]),
+  }),
 ];
 
 const UNANSWERED: readonly FrameFlood[] = [
@@ -81,12 +87,12 @@ describe("floods of frames", () => {
     await attack({ name: "WINDOW_UPDATE", round: () => windowUpdate(0, 1) }, true, 0);
   });
 
-  it("cost no more than they may: DATA of one byte", async () => {
-    await attack(MESSAGES, true, 0);
+  it.runIf(FULL)("cost no more than they may: DATA of one byte", async () => {
+    await attack(MESSAGES, true, 0, TINY_DATA_MIB);
   });
 
   it("cost no more than they may: DATA of one byte, answers not read", async () => {
-    await attack(MESSAGES, false, 0);
+    await attack(MESSAGES, false, 0, TINY_DATA_MIB);
   });
 
   async function expectCut(frames: FrameFlood, reads: boolean): Promise<void> {
@@ -98,6 +104,7 @@ describe("floods of frames", () => {
     { name, first, round }: FrameFlood,
     reads: boolean,
     patienceMs: number,
+    growthMiB = 64,
   ): Promise<readonly FrameConnection[]> {
     let aftermath: Aftermath = { connections: [], rounds: 0 };
     const damage = await measureDamage(target(), async () => {
@@ -117,7 +124,7 @@ describe("floods of frames", () => {
       summarize(connections),
       damage,
     );
-    expectGrowthBelow(64, damage, target());
+    expectGrowthBelow(growthMiB, damage, target());
     return connections;
   }
 });

@@ -2,7 +2,16 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { onTestFinished } from "vitest";
-import { ERROR_CODES, type ErrorCode, FLAG, frameOf, PREFACE, settings, settingsAck, TYPE } from "./frames.ts";
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  FLAG,
+  frameOf,
+  PREFACE,
+  settings,
+  settingsAck,
+  TYPE,
+} from "../support/http2-frames.ts";
 
 export interface FrameConnectionOptions {
   /** Whether it reads what the server says; true unless told. What is not read, fills the buffers of the system. */

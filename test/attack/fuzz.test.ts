@@ -5,7 +5,7 @@ import { expectGrowthBelow, measureDamage, sized } from "./damage.ts";
 import { report } from "./report.ts";
 import { sharedTarget } from "./target.ts";
 
-const CASES = sized(3000, 100_000);
+const CASES = sized(2000, 100_000);
 const CONNECTIONS = 4;
 
 describe("requests that are damaged", () => {

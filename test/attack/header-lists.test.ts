@@ -1,7 +1,15 @@
 import { describe, it } from "vitest";
+import {
+  callFields,
+  continuation,
+  FLAG,
+  headers,
+  indexedLiteral,
+  literalBlock,
+  NEWEST_ENTRY,
+} from "../support/http2-frames.ts";
 import { expectGrowthBelow, measureDamage, sized } from "./damage.ts";
 import { type Aftermath, flood, summarize } from "./flood.ts";
-import { callFields, continuation, FLAG, headers, indexedLiteral, literalBlock, NEWEST_ENTRY } from "./frames.ts";
 import { report } from "./report.ts";
 import { warmTarget } from "./target.ts";
 

@@ -1,9 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { GetUserRequestSchema } from "../../src/gen/user/v1/user_service_pb.ts";
+import { callFields, data, FLAG, headers, literalBlock, windowUpdate } from "../support/http2-frames.ts";
 import { frame } from "../support/raw-http2.ts";
 import { openSessions } from "./flood.ts";
 import type { FrameConnection } from "./frame-connection.ts";
-import { callFields, data, FLAG, headers, literalBlock, windowUpdate } from "./frames.ts";
 
 const CONNECTIONS = 20;
 const CALLS_IN_FLIGHT = 50;

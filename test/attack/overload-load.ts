@@ -6,9 +6,9 @@
  * multiple of that rate, whatever becomes of them, each with a deadline at which it is cancelled; and last at half the rate.
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
-import { repeatedHeaders } from "./hpack.ts";
+import { repeatedHeaders } from "../support/hpack.ts";
+import { type Outcome, UnaryConnection } from "../support/unary-connection.ts";
 import { type OverloadOrder, type OverloadReport, SLOT_MS, type Slot } from "./overload-order.ts";
-import { type Outcome, UnaryConnection } from "./unary-connection.ts";
 
 const order = JSON.parse(process.argv[2] ?? "") as OverloadOrder;
 const { deadlineMs, seconds } = order;

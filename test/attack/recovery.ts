@@ -16,7 +16,7 @@ const LOOK_EVERY_MS = 100;
 
 /** What a server has now. To find out halts it for a moment. */
 export async function possessionsOf(target: Target): Promise<Possessions> {
-  return { ...(await target.holdings()), sockets: await target.openSockets() };
+  return { ...(await target.holdings("all")), sockets: await target.openSockets() };
 }
 
 /** Waits until a server has so many sockets or fewer. Fails if that takes longer than fifteen seconds. */

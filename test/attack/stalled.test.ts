@@ -2,12 +2,12 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { CreateUserRequestSchema, ListUsersRequestSchema } from "../../src/gen/user/v1/user_service_pb.ts";
 import { WatchUsersRequestSchema } from "../../src/gen/user/v1/watch_pb.ts";
+import { callFields, data, FLAG, headers, literalBlock, SETTING, settings } from "../support/http2-frames.ts";
 import { frame } from "../support/raw-http2.ts";
 import { startCanary } from "./canary.ts";
 import { expectGrowthBelow, measureDamage, sized } from "./damage.ts";
 import { openSessions, summarize } from "./flood.ts";
 import type { FrameConnection } from "./frame-connection.ts";
-import { callFields, data, FLAG, headers, literalBlock, SETTING, settings } from "./frames.ts";
 import { expectRecovery, noMoreSockets, possessionsOf } from "./recovery.ts";
 import { report } from "./report.ts";
 import { sharedTarget, startTarget } from "./target.ts";
@@ -16,7 +16,7 @@ const READERS = sized(100, 200);
 const WRITERS = sized(100, 500);
 const WRITE_EVERY_MS = sized(100, 5000);
 const SECONDS = sized(0.5, 30);
-const STOPPED = 5;
+const STOPPED = sized(2, 5);
 
 describe("peers that stall", () => {
   const target = sharedTarget();

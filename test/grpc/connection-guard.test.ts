@@ -3,29 +3,19 @@ import { type ClientHttp2Session, connect as connectHttp2, constants } from "nod
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import { failureOf } from "../support/errors.ts";
+import { callFields, FLAG, frameOf, literalBlock, PREFACE, TYPE } from "../support/http2-frames.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
-import {
-  CONTINUATION,
-  callHeaders,
-  DATA,
-  END_HEADERS,
-  END_STREAM,
-  GOAWAY,
-  HEADERS,
-  http2Frame,
-  openRawConnection,
-  PING,
-  PREFACE,
-  RST_STREAM,
-  SETTINGS,
-  WINDOW_UPDATE,
-} from "../support/raw-frames.ts";
+import { openRawConnection } from "../support/raw-connection.ts";
 import type { TestServer } from "../support/server.ts";
 
-const UNKNOWN_METHOD = callHeaders("/probe.v1.ProbeService/Nothing");
-const SETTINGS_FRAME = http2Frame(SETTINGS);
+const UNKNOWN_METHOD = literalBlock(callFields("/probe.v1.ProbeService/Nothing"));
+const SETTINGS_FRAME = frameOf(TYPE.SETTINGS);
 /** All that it takes to have called once. */
-const ONE_CALL = [PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, END_HEADERS | END_STREAM, 1, UNKNOWN_METHOD)];
+const ONE_CALL = [
+  PREFACE,
+  SETTINGS_FRAME,
+  frameOf(TYPE.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, 1, UNKNOWN_METHOD),
+];
 
 let dribbling: NodeJS.Timeout | undefined;
 afterEach(() => clearInterval(dribbling));
@@ -112,11 +102,11 @@ describe("a connection that does not call", () => {
     ["says nothing", []],
     ["says half of the preface", [PREFACE.subarray(0, 10)]],
     ["dribbles SETTINGS", [PREFACE, SETTINGS_FRAME], SETTINGS_FRAME],
-    ["never ends its headers", [PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, 0, 1, UNKNOWN_METHOD)]],
+    ["never ends its headers", [PREFACE, SETTINGS_FRAME, frameOf(TYPE.HEADERS, 0, 1, UNKNOWN_METHOD)]],
     [
       "dribbles headers",
-      [PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, END_STREAM, 1, UNKNOWN_METHOD)],
-      http2Frame(CONTINUATION, 0, 1),
+      [PREFACE, SETTINGS_FRAME, frameOf(TYPE.HEADERS, FLAG.END_STREAM, 1, UNKNOWN_METHOD)],
+      frameOf(TYPE.CONTINUATION, 0, 1),
     ],
     ["speaks HTTP/1.1", [Buffer.from("GET / HTTP/1.1\r\n\r\n")]],
   ];
@@ -132,7 +122,7 @@ describe("a connection that does not call", () => {
   it("is cut off at once if it sends very much instead", async () => {
     const server = await startWith({ FIRST_REQUEST_TIMEOUT: "5s", KEEPALIVE_TIMEOUT: "100ms" });
     const { socket, closed } = await openRawConnection(server.port, PREFACE, SETTINGS_FRAME);
-    const flood = Buffer.concat(Array<Buffer>(50_000).fill(http2Frame(WINDOW_UPDATE, 0, 0, Buffer.of(0, 0, 0, 1))));
+    const flood = Buffer.concat(Array<Buffer>(50_000).fill(frameOf(TYPE.WINDOW_UPDATE, 0, 0, Buffer.of(0, 0, 0, 1))));
     const pour = (error?: Error | null): void => void (error || socket.write(flood, pour));
     pour();
     await closed;
@@ -142,7 +132,7 @@ describe("a connection that does not call", () => {
   it("stays once it has called, even what does not exist", async () => {
     const server = await startWith({ FIRST_REQUEST_TIMEOUT: "4ms" });
     const called = await openRawConnection(server.port, ...ONE_CALL);
-    await called.received(HEADERS);
+    await called.received(TYPE.HEADERS);
     // Both are looked at in the same moments.
     await (await openRawConnection(server.port)).closed;
     expect(called.socket.closed).toBe(false);
@@ -166,7 +156,7 @@ describe("a connection without calls", () => {
     const server = await startWith({ CONNECTION_IDLE_TIMEOUT: "20ms" });
     const { socket, received } = await openRawConnection(server.port, ...ONE_CALL);
     socket.allowHalfOpen = true;
-    await received(GOAWAY);
+    await received(TYPE.GOAWAY);
     while (server.server.openConnections > 0) await new Promise(setImmediate);
   });
 
@@ -243,8 +233,11 @@ describe("a peer that does not answer", () => {
         await ended;
       },
     });
-    const headers = callHeaders("/probe.v1.ProbeService/Produce");
-    const call = [http2Frame(HEADERS, END_HEADERS, 1, headers), http2Frame(DATA, END_STREAM, 1, Buffer.alloc(5))];
+    const headers = literalBlock(callFields("/probe.v1.ProbeService/Produce"));
+    const call = [
+      frameOf(TYPE.HEADERS, FLAG.END_HEADERS, 1, headers),
+      frameOf(TYPE.DATA, FLAG.END_STREAM, 1, Buffer.alloc(5)),
+    ];
     const { closed } = await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, ...call);
     await closed;
     await ended;
@@ -256,9 +249,9 @@ describe("a peer that does not answer", () => {
     const { socket, closed } = await openRawConnection(
       server.port,
       ...ONE_CALL,
-      http2Frame(HEADERS, 0, 3, UNKNOWN_METHOD),
+      frameOf(TYPE.HEADERS, 0, 3, UNKNOWN_METHOD),
     );
-    dribbling = setInterval(() => socket.write(http2Frame(CONTINUATION, 0, 3)), 5);
+    dribbling = setInterval(() => socket.write(frameOf(TYPE.CONTINUATION, 0, 3)), 5);
     await closed;
   });
 
@@ -277,25 +270,39 @@ describe("frames that move no call", () => {
 
   const brokenCall = (id: number): Buffer =>
     Buffer.concat([
-      http2Frame(HEADERS, END_HEADERS, id, callHeaders("/probe.v1.ProbeService/Collect")),
-      http2Frame(RST_STREAM, 0, id, Buffer.of(0, 0, 0, constants.NGHTTP2_INTERNAL_ERROR)),
+      frameOf(TYPE.HEADERS, FLAG.END_HEADERS, id, literalBlock(callFields("/probe.v1.ProbeService/Collect"))),
+      frameOf(TYPE.RST_STREAM, 0, id, Buffer.of(0, 0, 0, constants.NGHTTP2_INTERNAL_ERROR)),
     ]);
 
   it.each<[string, (id: number) => Buffer]>([
-    ["PING", () => http2Frame(PING, 0, 0, Buffer.alloc(8))],
+    ["PING", () => frameOf(TYPE.PING, 0, 0, Buffer.alloc(8))],
     ["SETTINGS", () => SETTINGS_FRAME],
     ["RST_STREAM for no reason of a client", brokenCall],
-  ])("end the connection if they are many: %s", async (_name, frameOf) => {
+  ])("end the connection if they are many: %s", async (_name, makeFrame) => {
     const server = await startWith(LIMIT);
     const connection = await openRawConnection(server.port, ...ONE_CALL);
-    await connection.received(HEADERS);
-    connection.socket.write(Buffer.concat(Array.from({ length: 13 }, (_, index) => frameOf(3 + 2 * index))));
+    await connection.received(TYPE.HEADERS);
+    connection.socket.write(Buffer.concat(Array.from({ length: 13 }, (_, index) => makeFrame(3 + 2 * index))));
     await connection.closed;
     expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
-    const [goaway = Buffer.alloc(8), ...more] = connection.payloads(GOAWAY);
-    expect(more).toEqual([]);
+    const [goaway = Buffer.alloc(8)] = connection.payloads(TYPE.GOAWAY);
     expect(goaway.readUInt32BE(4)).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     expect(goaway.subarray(8).toString()).toBe("too_many_pings");
+  });
+
+  it("end the connection before more of what has arrived becomes a call", async () => {
+    const server = await startWith({ ...LIMIT, MAX_HEADER_LIST_SIZE: "500" });
+    const known = literalBlock(callFields("/probe.v1.ProbeService/Public"));
+    const text = "x".repeat(120);
+    const large = literalBlock(Object.entries({ a: text, b: text, c: text, d: text }));
+    const calls = Array.from({ length: 100 }, (_, index) =>
+      frameOf(TYPE.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, 1 + 2 * index, Buffer.concat([known, large])),
+    );
+    const all = Buffer.concat([PREFACE, SETTINGS_FRAME, ...calls]);
+    const { closed } = await openRawConnection(server.port, all);
+    await closed;
+    expect(server.logs.calls().length).toBeLessThan(20);
+    expect(cutOff(server)).toEqual([{ too_many_control_frames: 1 }]);
   });
 
   it("do not end the connection of a client that cancels", async () => {
@@ -308,6 +315,19 @@ describe("frames that move no call", () => {
     }
     await server.logs.waitForCalls(30);
     expect(session.closed).toBe(false);
+  });
+
+  it("do not end the connection of a client whose deadlines pass while the server is late, and reads all of it at once", async () => {
+    const server = await startWith({});
+    const given = Array.from({ length: 200 }, (_, index) => [
+      frameOf(TYPE.HEADERS, FLAG.END_HEADERS, 3 + 2 * index, UNKNOWN_METHOD),
+      frameOf(TYPE.RST_STREAM, 0, 3 + 2 * index, Buffer.of(0, 0, 0, constants.NGHTTP2_CANCEL)),
+    ]);
+    const connection = await openRawConnection(server.port, ...ONE_CALL);
+    await connection.received(TYPE.HEADERS);
+    connection.socket.write(Buffer.concat([...given.flat(), frameOf(TYPE.PING, 0, 0, Buffer.alloc(8))]));
+    await connection.received(TYPE.PING);
+    expect(connection.payloads(TYPE.GOAWAY)).toEqual([]);
   });
 
   it("are free while calls move: PING", async () => {
@@ -333,7 +353,7 @@ describe("a stop", () => {
     const connections = [
       await openRawConnection(server.port),
       await openRawConnection(server.port, PREFACE.subarray(0, 10)),
-      await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, http2Frame(HEADERS, 0, 1, UNKNOWN_METHOD)),
+      await openRawConnection(server.port, PREFACE, SETTINGS_FRAME, frameOf(TYPE.HEADERS, 0, 1, UNKNOWN_METHOD)),
       await openRawConnection(server.port, ...ONE_CALL),
     ];
     await server.server.stop();

@@ -2,20 +2,9 @@ import { ConnectError, createClient } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../src/gen/health/v1/health_pb.ts";
 import { failureOf, toFailure } from "../support/errors.ts";
+import { callFields, FLAG, frameOf, literalBlock, PREFACE, TYPE } from "../support/http2-frames.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
-import {
-  callHeaders,
-  DATA,
-  END_HEADERS,
-  END_STREAM,
-  GOAWAY,
-  HEADERS,
-  http2Frame,
-  openRawConnection,
-  PING,
-  PREFACE,
-  SETTINGS,
-} from "../support/raw-frames.ts";
+import { openRawConnection } from "../support/raw-connection.ts";
 import { collect, startTestServer, streamOf, transportTo, userClient } from "../support/server.ts";
 
 const STOPPING = { code: "Unavailable", message: "the server is stopping", reason: "SERVER_STOPPING" };
@@ -113,18 +102,18 @@ describe("a graceful stop", () => {
 
   it("still asks whether a client stream is complete", async () => {
     const server = await startProbe();
-    const headers = callHeaders("/probe.v1.ProbeService/Collect");
+    const headers = literalBlock(callFields("/probe.v1.ProbeService/Collect"));
     const { socket, received } = await openRawConnection(
       server.port,
       PREFACE,
-      http2Frame(SETTINGS),
-      http2Frame(HEADERS, END_HEADERS, 1, headers),
+      frameOf(TYPE.SETTINGS),
+      frameOf(TYPE.HEADERS, FLAG.END_HEADERS, 1, headers),
     );
     while (server.server.openCalls === 0) await new Promise(setImmediate);
     const stopped = server.server.stop();
-    await received(GOAWAY);
-    socket.write(http2Frame(DATA, END_STREAM, 1, Buffer.alloc(5)));
-    await received(PING);
+    await received(TYPE.GOAWAY);
+    socket.write(frameOf(TYPE.DATA, FLAG.END_STREAM, 1, Buffer.alloc(5)));
+    await received(TYPE.PING);
     socket.destroy();
     await stopped;
     expect(await server.logs.waitForCalls(1, "Collect")).toMatchObject([{ code: "CANCELLED" }]);

@@ -1,12 +1,12 @@
 import { createClient } from "@connectrpc/connect";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Health } from "../../src/gen/health/v1/health_pb.ts";
-import { repeatedHeaders } from "../attack/hpack.ts";
-import { type Outcome, UnaryConnection } from "../attack/unary-connection.ts";
+import { repeatedHeaders } from "../support/hpack.ts";
 import { probeClient, startProbe } from "../support/probe.ts";
 import { frame } from "../support/raw-http2.ts";
 import { refusalOf } from "../support/refusals.ts";
 import { ADMIN, startTestServer, streamOf, transportTo, userClient } from "../support/server.ts";
+import { type Outcome, UnaryConnection } from "../support/unary-connection.ts";
 
 const OVERLOADED = {
   code: "ResourceExhausted",

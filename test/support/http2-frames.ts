@@ -45,7 +45,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 const EMPTY = Buffer.alloc(0);
 
 /** A frame of any type. */
-export function frameOf(type: number, flags: number, streamId: number, payload: Uint8Array = EMPTY): Buffer {
+export function frameOf(type: number, flags = 0, streamId = 0, payload: Uint8Array = EMPTY): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head.writeUInt8(type, 3);

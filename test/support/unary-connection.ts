@@ -1,20 +1,20 @@
 import { connect, type Socket } from "node:net";
 import type { RepeatedHeaders } from "./hpack.ts";
+import {
+  data,
+  FLAG,
+  frameOf,
+  headers,
+  PREFACE,
+  resetStream,
+  settings,
+  settingsAck,
+  TYPE,
+  windowUpdate,
+} from "./http2-frames.ts";
 
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const FRAME_HEAD_BYTES = 9;
-const DATA = 0;
-const HEADERS = 1;
-const RST_STREAM = 3;
-const SETTINGS = 4;
-const PING = 6;
-const GOAWAY = 7;
-const WINDOW_UPDATE = 8;
-const END_STREAM = 1;
-const ACK = 1;
-const END_HEADERS = 4;
 const MAX_CONCURRENT_STREAMS = 3;
-const CANCEL = 8;
 const MAX_WINDOW = 2 ** 31 - 1;
 const DEFAULT_WINDOW = 65_535;
 
@@ -71,17 +71,14 @@ export class UnaryConnection {
     this.#nextStream += 2;
     this.#window -= this.#body.length;
     this.#open.set(stream, { startedAt, answered: false });
-    this.#send(HEADERS, END_HEADERS, stream, stream === 1 ? first : later);
-    this.#send(DATA, END_STREAM, stream, this.#body);
+    this.#outgoing.push(headers(stream, stream === 1 ? first : later), data(stream, this.#body, FLAG.END_STREAM));
   }
 
   /** Cancels the calls that started before a time, as clients do when a deadline passes. */
   cancelBefore(time: number): void {
     for (const [stream, { startedAt }] of this.#open) {
       if (startedAt >= time) return;
-      const code = Buffer.alloc(4);
-      code.writeUInt32BE(CANCEL);
-      this.#send(RST_STREAM, 0, stream, code);
+      this.#outgoing.push(resetStream(stream));
       this.#end(stream, "broken");
     }
   }
@@ -103,12 +100,7 @@ export class UnaryConnection {
     this.#socket.on("data", (bytes) => this.#receive(bytes));
     this.#socket.on("error", () => {});
     this.#socket.on("close", () => this.#reconnect());
-    this.#socket.write(PREFACE);
-    this.#send(SETTINGS, 0, 0, Buffer.alloc(0));
-    const window = Buffer.alloc(4);
-    window.writeUInt32BE(MAX_WINDOW - DEFAULT_WINDOW);
-    this.#send(WINDOW_UPDATE, 0, 0, window);
-    this.flush();
+    this.#socket.write(Buffer.concat([PREFACE, settings(), windowUpdate(0, MAX_WINDOW - DEFAULT_WINDOW)]));
   }
 
   #reconnect(): void {
@@ -120,15 +112,6 @@ export class UnaryConnection {
     this.#nextStream = 1;
     this.#window = DEFAULT_WINDOW;
     this.#connect();
-  }
-
-  #send(type: number, flags: number, stream: number, payload: Buffer): void {
-    const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
-    head.writeUIntBE(payload.length, 0, 3);
-    head[3] = type;
-    head[4] = flags;
-    head.writeUInt32BE(stream, 5);
-    this.#outgoing.push(head, payload);
   }
 
   #receive(bytes: Buffer): void {
@@ -144,22 +127,22 @@ export class UnaryConnection {
   }
 
   #frame(type: number, flags: number, stream: number, bytes: Buffer, start: number, end: number): void {
-    if (type === DATA || type === HEADERS) {
+    if (type === TYPE.DATA || type === TYPE.HEADERS) {
       const call = this.#open.get(stream);
       if (call === undefined) return;
-      call.answered ||= type === DATA && end > start;
-      if ((flags & END_STREAM) !== 0) this.#end(stream, call.answered ? "answered" : "refused");
-    } else if (type === RST_STREAM) {
+      call.answered ||= type === TYPE.DATA && end > start;
+      if ((flags & FLAG.END_STREAM) !== 0) this.#end(stream, call.answered ? "answered" : "refused");
+    } else if (type === TYPE.RST_STREAM) {
       this.#end(stream, "broken");
-    } else if (type === WINDOW_UPDATE && stream === 0) {
+    } else if (type === TYPE.WINDOW_UPDATE && stream === 0) {
       this.#window += bytes.readUInt32BE(start);
-    } else if (type === SETTINGS && (flags & ACK) === 0) {
+    } else if (type === TYPE.SETTINGS && (flags & FLAG.ACK) === 0) {
       for (let at = start; at < end; at += 6)
         if (bytes.readUInt16BE(at) === MAX_CONCURRENT_STREAMS) this.#maxStreams = bytes.readUInt32BE(at + 2);
-      this.#send(SETTINGS, ACK, 0, Buffer.alloc(0));
-    } else if (type === PING && (flags & ACK) === 0) {
-      this.#send(PING, ACK, 0, Buffer.from(bytes.subarray(start, end)));
-    } else if (type === GOAWAY) {
+      this.#outgoing.push(settingsAck());
+    } else if (type === TYPE.PING && (flags & FLAG.ACK) === 0) {
+      this.#outgoing.push(frameOf(TYPE.PING, FLAG.ACK, 0, bytes.subarray(start, end)));
+    } else if (type === TYPE.GOAWAY) {
       this.#socket.destroy();
     }
   }

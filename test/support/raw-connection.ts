@@ -3,56 +3,6 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** What an HTTP/2 client says first (RFC 9113, section 3.4). */
-export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-export const DATA = 0;
-export const HEADERS = 1;
-export const RST_STREAM = 3;
-export const SETTINGS = 4;
-export const PING = 6;
-export const GOAWAY = 7;
-export const WINDOW_UPDATE = 8;
-export const CONTINUATION = 9;
-
-export const END_STREAM = 1;
-export const END_HEADERS = 4;
-
-/** A frame of HTTP/2 (RFC 9113, section 4.1). */
-export function http2Frame(
-  type: number,
-  flags = 0,
-  stream = 0,
-  payload: Uint8Array = Buffer.alloc(0),
-): Buffer<ArrayBuffer> {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-/** A header block without compression (RFC 7541, section 6.2.2). Names and values have less than 127 bytes. */
-export function headerBlock(headers: Readonly<Record<string, string>>): Buffer<ArrayBuffer> {
-  const text = (value: string) => Buffer.concat([Buffer.of(value.length), Buffer.from(value)]);
-  return Buffer.concat(
-    Object.entries(headers).map(([name, value]) => Buffer.concat([Buffer.of(0), text(name), text(value)])),
-  );
-}
-
-/** The headers of a gRPC call. */
-export function callHeaders(path: string): Buffer<ArrayBuffer> {
-  return headerBlock({
-    ":method": "POST",
-    ":scheme": "http",
-    ":path": path,
-    ":authority": "localhost",
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-}
-
 /** A connection whose frames a test writes itself. Nothing that arrives is answered. */
 export interface RawConnection {
   readonly socket: Socket;
