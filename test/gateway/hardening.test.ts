@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { listen } from "../../src/grpc/listener.ts";
-import { PREFACE } from "../support/raw-frames.ts";
+import { PREFACE } from "../support/http2-frames.ts";
 import { ADMIN, startTestServer, tokenFor } from "../support/server.ts";
 
 const GET_USER = "/user.v1.UserService/GetUser";
