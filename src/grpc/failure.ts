@@ -1,6 +1,7 @@
 import type { StatusObject } from "@grpc/grpc-js";
 import type { CallContext } from "./call-context.ts";
-import { causeOf, toStatus } from "./status.ts";
+import { toStatus } from "./status.ts";
+import { causeOf } from "./status-object.ts";
 
 /**
  * The status for what a handler threw, with the handler's trailers. What it throws after its call has ended (a closed

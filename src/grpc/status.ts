@@ -1,7 +1,5 @@
-import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Any, anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
-import { Metadata, type ServerInterceptingCallInterface, type StatusObject, status } from "@grpc/grpc-js";
-import { STATUS_DETAILS } from "../contract/headers.ts";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type StatusObject, status } from "@grpc/grpc-js";
 import {
   AlreadyInRoomError,
   CallerSuspendedError,
@@ -27,13 +25,7 @@ import {
   UsersTooLargeError,
   type Violation,
 } from "../domain/errors.ts";
-import {
-  BadRequestSchema,
-  ErrorInfoSchema,
-  ResourceInfoSchema,
-  RetryInfoSchema,
-} from "../gen/google/rpc/error_details_pb.ts";
-import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+import { BadRequestSchema, ResourceInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import {
   CallCancelledError,
   DeadlineExceededError,
@@ -52,36 +44,8 @@ import {
   UnauthenticatedError,
   UnknownEncodingError,
 } from "./errors.ts";
+import { type Answer, detail, tellable, toStatusObject, toText } from "./status-object.ts";
 
-/** How a call ends, as grpc-js takes it from interceptors. */
-export type CallStatus = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
-
-/** What an error says to the caller. */
-interface Answer {
-  readonly code: status;
-  /** Stable identifier of the kind of error (ErrorInfo.reason), in UPPER_SNAKE_CASE. */
-  readonly reason: string;
-  readonly message: string;
-  /** Facts for programs (ErrorInfo.metadata). */
-  readonly facts?: Record<string, string>;
-  readonly details?: readonly Any[];
-  /** Trailing metadata beside the details. */
-  readonly trailers?: Readonly<Record<string, string>>;
-  /** What lies behind it: for the log, and for nobody else. */
-  readonly cause?: unknown;
-}
-
-const ERROR_DOMAIN = "user.v1";
-/**
- * Trailing metadata has to fit into the 8 KiB of headers that many clients receive, and is longer there than here: the message
- * by its percent-encoding, the details, which hold the message again, by base64.
- */
-const MAX_MESSAGE_LENGTH = 1536;
-const MAX_DETAILS_BYTES = 4096;
-const MAX_VIOLATIONS = 16;
-const MAX_VIOLATIONS_BYTES = 2048;
-/** Of a text in the details, in units of UTF-16. */
-const MAX_TEXT_LENGTH = 256;
 const USER_TYPE = "user.v1.User";
 /** After which a store that could not be reached, or a server with too much to do, is worth another try. */
 const RETRY_DELAY = durationFromMs(1000);
@@ -274,28 +238,12 @@ function invalidRequest(violations: readonly Violation[]): Answer {
   };
 }
 
-/** The first violations, as many as there is room for: at least one. */
-function tellable(violations: readonly Violation[]): Violation[] {
-  const told: Violation[] = [];
-  let bytes = 0;
-  for (const violation of violations.slice(0, MAX_VIOLATIONS)) {
-    const texts = mapTexts(violation);
-    bytes += Buffer.byteLength(Object.values(texts).join());
-    if (told.length > 0 && bytes > MAX_VIOLATIONS_BYTES) break;
-    told.push(texts);
-  }
-  return told;
-}
-
 /** The path to a field of a part of the input, or of the input itself. */
 function fieldIn(part: string | undefined, field: string): string {
   return part === undefined ? field : `${part}.${field}`;
 }
 
 const INTERNAL: Answer = { code: status.INTERNAL, reason: "INTERNAL", message: "internal error" };
-
-/** What lies behind a status, by the status's metadata, which grpc-js hands on as it is. */
-const causes = new WeakMap<Metadata, unknown>();
 
 /** The status that tells the caller of an error. An error not meant for callers becomes INTERNAL, and its cause. */
 export function toStatus(error: unknown): StatusObject {
@@ -304,66 +252,6 @@ export function toStatus(error: unknown): StatusObject {
     if (answer !== undefined) return toStatusObject(answer);
   }
   return toStatusObject({ ...INTERNAL, cause: error ?? new Error("the handler threw nothing") });
-}
-
-/** The error that a status hides from the caller, for the log; undefined if it hides none. */
-export function causeOf({ metadata }: CallStatus): unknown {
-  return metadata ? causes.get(metadata) : undefined;
-}
-
-/** The status itself, or for an error that someone else made without details one with an ErrorInfo named by its code. */
-export function withErrorInfo(given: CallStatus): CallStatus {
-  if (given.code === status.OK || (given.metadata?.get(STATUS_DETAILS).length ?? 0) > 0) return given;
-  const named = toStatusObject({ code: given.code, reason: status[given.code] ?? "UNKNOWN", message: given.details });
-  if (given.metadata) named.metadata.merge(given.metadata);
-  return named;
-}
-
-function toStatusObject({
-  code,
-  reason,
-  message,
-  facts = {},
-  details = [],
-  trailers = {},
-  cause,
-}: Answer): StatusObject {
-  const text = toMessage(message);
-  const info = detail(ErrorInfoSchema, { reason, domain: ERROR_DOMAIN, metadata: mapTexts(facts) });
-  const metadata = new Metadata();
-  metadata.set(STATUS_DETAILS, encodeDetails(code, text, [info, ...details]));
-  for (const [name, value] of Object.entries(trailers)) metadata.set(name, value);
-  if (cause !== undefined) causes.set(metadata, cause);
-  return { code, details: text, metadata };
-}
-
-/** The details as they travel; without all but the first where they are too many. */
-function encodeDetails(code: status, message: string, details: Any[]): Buffer {
-  const bytes = toBinary(StatusSchema, create(StatusSchema, { code, message, details }));
-  if (bytes.length <= MAX_DETAILS_BYTES || details.length === 1) return Buffer.from(bytes);
-  return encodeDetails(code, message, details.slice(0, -1));
-}
-
-/** The text as a message of a status, which travels percent-encoded (gRPC over HTTP2, Status-Message). */
-function toMessage(text: string): string {
-  let told = toText(text, MAX_MESSAGE_LENGTH);
-  while (encodeURI(told).length > MAX_MESSAGE_LENGTH) told = toText(told, Math.floor(told.length * 0.75));
-  return told;
-}
-
-/** The text as a detail can hold it: well-formed, without what would end it in some languages, and cut where it is too long. */
-function toText(text: string, maxLength = MAX_TEXT_LENGTH): string {
-  const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
-  return cut.toWellFormed().replaceAll("\0", "\ufffd");
-}
-
-function mapTexts<T extends object>(texts: T): T {
-  const told = Object.entries(texts).map(([name, text]) => [name, typeof text === "string" ? toText(text) : text]);
-  return Object.fromEntries(told) as T;
-}
-
-function detail<S extends DescMessage>(schema: S, value: MessageInitShape<S>): Any {
-  return anyPack(schema, create(schema, value));
 }
 
 function when<E extends Error>(

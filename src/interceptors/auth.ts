@@ -5,7 +5,7 @@ import { PRINCIPAL_ROLES, type Principal, type PrincipalRole } from "../domain/p
 import { Access } from "../gen/policy/v1/policy_pb.ts";
 import { recordOf } from "../grpc/call-record.ts";
 import { ProofExpiredError, UnauthenticatedError } from "../grpc/errors.ts";
-import type { CallStatus } from "../grpc/status.ts";
+import type { CallStatus } from "../grpc/status-object.ts";
 import type { Authenticate, Identity } from "./identity.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 

@@ -1,7 +1,7 @@
 import type { Metadata } from "@grpc/grpc-js";
 import type { CallPolicy } from "../contract/policy.ts";
 import { DeadlineExceededError } from "../grpc/errors.ts";
-import type { CallStatus } from "../grpc/status.ts";
+import type { CallStatus } from "../grpc/status-object.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /** With less time than this left, in milliseconds, no answer reaches the client in time. */

@@ -4,7 +4,7 @@ import { REQUEST_ID } from "../contract/headers.ts";
 import { keepRecord } from "../grpc/call-record.ts";
 import { HeadersTooLargeError } from "../grpc/errors.ts";
 import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
-import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status.ts";
+import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status-object.ts";
 import type { OpenCalls } from "./open-calls.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 

@@ -1,5 +1,6 @@
 import type { Metadata, ServerInterceptingCallInterface, ServerMethodDefinition } from "@grpc/grpc-js";
-import { type CallStatus, toStatus } from "../grpc/status.ts";
+import { toStatus } from "../grpc/status.ts";
+import type { CallStatus } from "../grpc/status-object.ts";
 
 /**
  * What makes the interceptor of one call: something that stands around the call, or the call itself where there is nothing

@@ -1,4 +1,4 @@
-import type { CallStatus } from "../grpc/status.ts";
+import type { CallStatus } from "../grpc/status-object.ts";
 import { PassThrough } from "./pass-through.ts";
 
 /** A call that was refused when it arrived: ends with a status as soon as it may. */

@@ -34,7 +34,8 @@ import {
   TooManyStreamsError,
   UnauthenticatedError,
 } from "../../src/grpc/errors.ts";
-import { type CallStatus, causeOf, toStatus, withErrorInfo } from "../../src/grpc/status.ts";
+import { toStatus } from "../../src/grpc/status.ts";
+import { type CallStatus, causeOf, withErrorInfo } from "../../src/grpc/status-object.ts";
 
 const DETAILS_KEY = "grpc-status-details-bin";
 const DETAIL_TYPES = createRegistry(ErrorInfoSchema, BadRequestSchema, ResourceInfoSchema, RetryInfoSchema);
