@@ -1,4 +1,5 @@
-import { SETTINGS, type Setting } from "../src/settings.ts";
+import type { Setting } from "../src/setting-schemas.ts";
+import { SETTINGS } from "../src/settings.ts";
 
 /** A row of a table of settings. */
 export function settingRow(name: string, { about, allowed, fallback }: Setting): string {

@@ -7,7 +7,8 @@ import type { ConnectionLimits } from "./grpc/connection-limits.ts";
 import type { TlsOptions } from "./grpc/tls.ts";
 import type { ChangeRetention } from "./repository/change-log.ts";
 import type { ChatRetention } from "./repository/chat-rooms.ts";
-import { SETTINGS, type Setting } from "./settings.ts";
+import type { Setting } from "./setting-schemas.ts";
+import { SETTINGS } from "./settings.ts";
 import { toTlsOptions } from "./tls-config.ts";
 
 /** How the process runs: checked and complete. */

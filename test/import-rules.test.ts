@@ -29,6 +29,7 @@ const COMPOSITION = [
   "entrances.ts",
   "policies.ts",
   "config.ts",
+  "setting-schemas.ts",
   "settings.ts",
   "tls-config.ts",
   "logger.ts",

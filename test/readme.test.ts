@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { configurationPage, settingRow } from "../scripts/configuration-page.ts";
-import { SETTINGS, type Setting } from "../src/settings.ts";
+import type { Setting } from "../src/setting-schemas.ts";
+import { SETTINGS } from "../src/settings.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {

@@ -1,5 +1,6 @@
 import { EX_CONFIG, EX_UNAVAILABLE } from "../exit-codes.ts";
-import { SETTINGS, type Setting } from "../settings.ts";
+import type { Setting } from "../setting-schemas.ts";
+import { SETTINGS } from "../settings.ts";
 import type { CommandTitle } from "./command.ts";
 import { commandHelp } from "./help.ts";
 
