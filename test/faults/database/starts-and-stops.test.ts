@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { freshDatabase } from "../../support/database.ts";
+import { emptyDatabase, freshDatabase } from "../../support/database.ts";
 import { type PostgresServer, startPostgres } from "../../support/postgres.ts";
 import { ADMIN, collect, newUsers, streamOf, type TestServer, userClient } from "../../support/server.ts";
 import { startTcpProxy } from "../../support/tcp-proxy.ts";
@@ -39,7 +39,7 @@ describe("a service that starts before PostgreSQL", () => {
 
 describe("a service whose connection breaks each time that it brings the tables up to date", () => {
   it("goes on, and serves when its connection holds", async () => {
-    const proxy = await startTcpProxy(await freshDatabase());
+    const proxy = await startTcpProxy(await emptyDatabase());
     const breaks = ["pg_advisory_lock", "CREATE TABLE users", "COMMIT", "INSERT INTO secrets"];
     proxy.judge = ({ text }) => {
       if (breaks[0] === undefined || !text.includes(breaks[0])) return "pass";
