@@ -9,7 +9,7 @@ import { chooseSeed, Random } from "../support/random.ts";
 import { type ClientMessage, startTcpProxy, type Verdict } from "../support/tcp-proxy.ts";
 import { Crowd, type CrowdPlan } from "./chat-crowd.ts";
 
-const SHORT: CrowdPlan = { members: 12, messages: 600, messagesPerSecond: 300, breaksPerSecond: 8 };
+const SHORT: CrowdPlan = { members: 8, messages: 240, messagesPerSecond: 240, breaksPerSecond: 12 };
 const LONG: CrowdPlan = { members: 50, messages: 20_000, messagesPerSecond: 1000, breaksPerSecond: 2 };
 
 /** When one of the replicas is killed in the full form, and for how long it is not there. */

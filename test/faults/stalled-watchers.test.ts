@@ -21,12 +21,12 @@ import {
   waitAWhile,
 } from "./stalling-clients.ts";
 
-const WATCHERS = FULL ? 1000 : 100;
+const WATCHERS = FULL ? 1000 : 30;
 /** How many of them there are the first time, when the server gets what it needs at all. */
 const FIRST_WATCHERS = WATCHERS / 10;
-const CONNECTIONS = 10;
+const CONNECTIONS = FULL ? 10 : 3;
 /** So many changes go on while all of them stall. */
-const CHANGES = FULL ? 5000 : 300;
+const CHANGES = FULL ? 5000 : 100;
 const USERS = 500;
 /** Long enough that some hundred events are more than what a client takes in without reading. */
 const NAME = "x".repeat(500);

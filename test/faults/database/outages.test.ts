@@ -15,7 +15,8 @@ import { expectNothingPersonal } from "./service.ts";
 import { untilIdle } from "./statements.ts";
 import { expectAllCreated, expectTruth } from "./truth.ts";
 
-const CLIENTS = 30;
+/** More than there are connections. */
+const CLIENTS = FULL ? 30 : 10;
 const POOL_SIZE = 5;
 /** The connections that watch over the database, and that hear of other replicas. */
 const WATCHING = 2;
