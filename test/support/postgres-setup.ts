@@ -12,11 +12,22 @@ declare module "vitest" {
   }
 }
 
+/** Those of the server of the run, which no test stops: it spares what only helps one that crashes, is copied or grows old. */
+const SETTINGS = {
+  max_connections: "500", // Every worker has pools of its own.
+  shared_buffers: "64MB",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  wal_level: "minimal",
+  max_wal_senders: "0",
+  autovacuum: "off",
+  io_method: "sync",
+};
+
 /** Called by vitest before the first test file. Returns what it calls after the last. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.DATABASE_URL;
-  // Every worker has pools of its own.
-  const server = given ? undefined : await startPostgres({ max_connections: "500" }).catch(explain);
+  const server = given ? undefined : await startPostgres(SETTINGS).catch(explain);
   const url = server?.url() ?? given ?? "";
   const migrated = await createEmptyDatabase(url);
   await migrate(migrated.url);
