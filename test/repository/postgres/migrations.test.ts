@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { createClient } from "@connectrpc/connect";
-import { describe, expect, it } from "vitest";
+import { PG_MIGRATE_LOCK_ID } from "node-pg-migrate";
+import { Client } from "pg";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../../src/gen/health/v1/health_pb.ts";
 import { migrate } from "../../../src/repository/postgres/migrate.ts";
-import { emptyDatabase, query } from "../../support/database.ts";
+import { emptyDatabase, freshDatabase, query } from "../../support/database.ts";
 import { newUsers, startTestServer, streamOf, transportTo, userClient } from "../../support/server.ts";
 import { createOne, everybody } from "../suite/drafts.ts";
 import { servingStore } from "./serving-store.ts";
@@ -43,6 +45,15 @@ describe("the migrations", () => {
 
     await Promise.all(stores.map(({ users }, index) => createOne(users, `user${index}@example.com`)));
     for (const { users } of stores) expect(await everybody(users)).toHaveLength(REPLICAS);
+  });
+
+  it("make nobody wait for another who has nothing to apply", async () => {
+    const url = await freshDatabase();
+    const other = new Client({ connectionString: url });
+    onTestFinished(() => other.end());
+    await other.connect();
+    await other.query(`SELECT pg_advisory_lock(${PG_MIGRATE_LOCK_ID})`);
+    expect(await migrate(url)).toEqual([]);
   });
 
   it("leave alone the database of a later version", async () => {
