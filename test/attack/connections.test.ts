@@ -6,7 +6,7 @@ import { allClosed, summarize } from "./flood.ts";
 import { type FrameConnection, openConnection } from "./frame-connection.ts";
 import { expectRecovery, possessionsOf } from "./recovery.ts";
 import { report } from "./report.ts";
-import { sharedTarget } from "./target.ts";
+import { sharedTarget, warmTarget } from "./target.ts";
 
 /** Of each kind. */
 const CROWD = sized(50, 500);
@@ -22,7 +22,7 @@ const openHeaders = headers(1, literalBlock(callFields("/user.v1.UserService/Get
 const OPEN_FILES = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);
 
 describe("connections that never call", () => {
-  const target = sharedTarget({ FIRST_REQUEST_TIMEOUT: `${sized(1, 5)}s`, MAX_CONNECTIONS_PER_ADDRESS: "0" });
+  const target = warmTarget({ FIRST_REQUEST_TIMEOUT: `${sized(1, 5)}s`, MAX_CONNECTIONS_PER_ADDRESS: "0" });
 
   const kinds: readonly (readonly [what: string, talk: (connection: FrameConnection) => Promise<void>])[] = [
     ["say nothing", async () => {}],
