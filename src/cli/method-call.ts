@@ -40,8 +40,8 @@ export async function findMethod(transport: Transport, name: string): Promise<De
 }
 
 /**
- * Reads requests of a method from their JSON form (https://protobuf.dev/programming-guides/json/): one message, or for a
- * method that streams them, an array.
+ * Reads requests of a method from their JSON form (https://protobuf.dev/programming-guides/json/): one message, or for
+ * a method that streams them, an array.
  *
  * @throws UsageError if that is not what the method takes.
  */
