@@ -27,7 +27,7 @@ export interface JoinOptions extends Pick<CallOptions, "headers" | "signal"> {
   readonly onInterrupted?: (error: ConnectError) => void;
 }
 
-/** A text that was posted. */
+/** How a text is posted. */
 export interface PostOptions {
   /**
    * Makes the text safe to post again from another process: an id that nobody else in the room uses; a new UUID by
