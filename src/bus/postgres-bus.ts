@@ -91,6 +91,7 @@ export class PostgresBus implements Bus {
 
   async #connect(): Promise<Connection | undefined> {
     const connection = new Connection({ connectionString: this.#url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+    // The types of pg leave it out.
     const own = () => (connection as unknown as { readonly processID: number }).processID;
     connection.on("notification", ({ processId, payload = "" }) => {
       if (processId !== own()) for (const topic of fromPayload(payload)) this.#here.publish(topic);

@@ -90,10 +90,10 @@ export const userServiceDefinition: GrpcDefinition<typeof UserService> = toGrpcD
 /**
  * The constructor of grpc-js clients of the user service. Deadlines, tokens and request ids are the caller's to send.
  */
-// grpc-js makes the methods when it runs, so that its own type knows none of them.
 export const UserServiceClient: GrpcClientConstructor<typeof UserService> = makeClientConstructor(
   { ...userServiceDefinition },
   UserService.typeName,
+  // grpc-js adds the methods when it runs: its own type has none of them.
 ) as unknown as GrpcClientConstructor<typeof UserService>;
 
 /**

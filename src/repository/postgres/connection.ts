@@ -96,6 +96,7 @@ export class Connection extends pg.Client {
    */
   cancelStatement(timeoutMs: number): Promise<boolean> {
     const { processID, secretKey } = this as unknown as Backend;
+    // What pg has made of the connection string.
     const { ssl } = this as unknown as { ssl: boolean | object };
     const messenger = new pg.Connection({ ssl } as pg.ConnectionConfig) as CancelConnection;
     const { promise, resolve } = Promise.withResolvers<boolean>();

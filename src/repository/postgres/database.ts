@@ -50,6 +50,7 @@ export class Database {
     this.#config = { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS };
     const pooling = { max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS, Client: Connection as typeof pg.Client };
     this.#pool = new pg.Pool({ ...this.#config, ...pooling });
+    // The pool makes all of them of `Client`, which its types do not say.
     this.#pool.on("connect", (connection) => this.#connections.add(connection as unknown as Connection));
     this.#pool.on("remove", (connection) => this.#connections.delete(connection as unknown as Connection));
     // A connection that breaks while nobody uses it leaves the pool, and that is all there is to it.
