@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { runCommand } from "../support/command-line.ts";
-import { freshDatabase, query } from "../support/database.ts";
+import { emptyDatabase, query } from "../support/database.ts";
 import { runScript } from "../support/script.ts";
 import { JWT_SECRET } from "../support/server.ts";
 
@@ -70,7 +70,7 @@ describe("user-service", () => {
 
 describe("user-service migrate", () => {
   it("brings an empty database up to date, once", async () => {
-    const DATABASE_URL = await freshDatabase();
+    const DATABASE_URL = await emptyDatabase();
     const { code, stdout } = await runCommand(["migrate"], { DATABASE_URL });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^0001_users\n/);

@@ -12,7 +12,7 @@ import { servingTestServer, userClient } from "../support/server.ts";
 
 const KILLS = FULL ? 100 : 3;
 const KILLS_BESIDE_ANOTHER = FULL ? 50 : 1;
-const USERS = FULL ? 5000 : 1000;
+const USERS = FULL ? 5000 : 400;
 /** About as often as a statement is seen at work on so many users. */
 const MANY_TIMES = FULL ? 100 : 10;
 

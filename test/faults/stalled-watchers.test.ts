@@ -21,15 +21,17 @@ import {
   waitAWhile,
 } from "./stalling-clients.ts";
 
-const WATCHERS = FULL ? 1000 : 100;
+const WATCHERS = FULL ? 1000 : 30;
 /** How many of them there are the first time, when the server gets what it needs at all. */
 const FIRST_WATCHERS = WATCHERS / 10;
-const CONNECTIONS = 10;
+const CONNECTIONS = FULL ? 10 : 3;
 /** So many changes go on while all of them stall. */
-const CHANGES = FULL ? 5000 : 300;
-const USERS = 500;
+const CHANGES = FULL ? 5000 : 100;
+const USERS = FULL ? 500 : 50;
 /** Long enough that some hundred events are more than what a client takes in without reading. */
 const NAME = "x".repeat(500);
+/** In the short form, some dozen events are. */
+const BIO = FULL ? "" : "x".repeat(4000);
 const WRITERS = 16;
 /** So many changes come before: a server that serves has more room than one that has just been started. */
 const WARM_UP = 20_000;
@@ -125,7 +127,11 @@ class ChangingUsers {
   }
 
   async create(): Promise<void> {
-    const users = Array.from({ length: USERS }, (_, index) => ({ email: `user${index}@example.com`, name: NAME }));
+    const users = Array.from({ length: USERS }, (_, index) => ({
+      email: `user${index}@example.com`,
+      name: NAME,
+      profile: { bio: BIO },
+    }));
     this.#ids = (await this.#client.createUsers(streamOf(...users))).userIds;
   }
 

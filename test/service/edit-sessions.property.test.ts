@@ -10,7 +10,7 @@ import { FULL } from "../support/full.ts";
 import { chooseSeed, Random } from "../support/random.ts";
 import { randomOp, randomText } from "../support/text-ops.ts";
 
-const SESSIONS = FULL ? 100_000 : 400;
+const SESSIONS = FULL ? 100_000 : 200;
 /** So many at a time, so that they interleave, and share the turns of the event loop. */
 const AT_ONCE = 50;
 /** Within so many turns of the event loop, everything has come back. */

@@ -9,24 +9,39 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Makes an empty database, which is dropped after the test, and returns its URL. */
-export async function freshDatabase(server?: string): Promise<string> {
-  const { url, drop } = await createDatabase(server);
-  onTestFinished(drop);
-  return url;
+/** Makes a database with the tables of the service, none of which has a row, and returns its URL. It is dropped after the test. */
+export async function freshDatabase(): Promise<string> {
+  return forOneTest(await createDatabase());
 }
 
-/**
- * Makes an empty database, for one test or, from beforeAll, for those of a file. The caller drops it. It is made in the
- * server of the run, if the URL of no other is given.
- */
-export async function createDatabase(server = inject("databaseUrl")): Promise<TestDatabase> {
+/** Makes a database without a table, and returns its URL. It is dropped after the test. */
+export async function emptyDatabase(): Promise<string> {
+  return forOneTest(await createEmptyDatabase(inject("databaseUrl")));
+}
+
+/** Makes what freshDatabase does, for one test or, from beforeAll, for those of a file. The caller drops it. */
+export async function createDatabase(): Promise<TestDatabase> {
+  // A copy takes a third of the time of the migrations.
+  return copyOf(inject("migratedDatabase"), inject("databaseUrl"));
+}
+
+/** Makes a database without a table in the server at a URL. The caller drops it. */
+export async function createEmptyDatabase(server: string): Promise<TestDatabase> {
+  return copyOf("template0", server);
+}
+
+async function copyOf(template: string, server: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   // Copying files takes less time than logging their pages, above all when several are made at once.
-  await query(server, `CREATE DATABASE ${name} TEMPLATE template0 STRATEGY file_copy`).catch(explain);
+  await query(server, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`).catch(explain);
   const url = new URL(server);
   url.pathname = name;
   return { url: url.href, drop: async () => void (await query(server, `DROP DATABASE ${name} WITH (FORCE)`)) };
+}
+
+function forOneTest({ url, drop }: TestDatabase): string {
+  onTestFinished(drop);
+  return url;
 }
 
 /** The rows that a statement returns, over a connection of its own. */

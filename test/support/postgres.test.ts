@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { createDatabase, freshDatabase, query } from "./database.ts";
+import { migrate } from "../../src/repository/postgres/migrate.ts";
+import { createDatabase, createEmptyDatabase, emptyDatabase, freshDatabase, query } from "./database.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 
 describe("a PostgreSQL server of one's own", () => {
@@ -50,7 +51,7 @@ describe("a PostgreSQL server of one's own", () => {
   it("tells a role that may not create databases what it lacks", async () => {
     await query(server.url(), "CREATE ROLE guest LOGIN PASSWORD 'guest'");
     const url = Object.assign(new URL(server.url()), { username: "guest", password: "guest" });
-    await expect(createDatabase(url.href)).rejects.toThrow("needs CREATEDB");
+    await expect(createEmptyDatabase(url.href)).rejects.toThrow("needs CREATEDB");
   });
 
   it("ends with the process that started it, even one that is killed", async () => {
@@ -69,11 +70,23 @@ describe("a PostgreSQL server of one's own", () => {
   });
 });
 
-describe("a fresh database", () => {
-  it("is empty, and another one each time", async () => {
-    for (const url of await Promise.all([freshDatabase(), freshDatabase()])) {
-      expect(await query(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).toEqual([]);
+const TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
+
+describe("an empty database", () => {
+  it("has no table, and is another one each time", async () => {
+    for (const url of await Promise.all([emptyDatabase(), emptyDatabase()])) {
+      expect(await query(url, TABLES)).toEqual([]);
       await query(url, "CREATE TABLE users ()");
+    }
+  });
+});
+
+describe("a fresh database", () => {
+  it("has the tables of the service, and is another one each time", async () => {
+    for (const url of await Promise.all([freshDatabase(), freshDatabase()])) {
+      expect(await query(url, TABLES)).toContainEqual({ tablename: "users" });
+      expect(await migrate(url)).toEqual([]);
+      await query(url, "DROP TABLE users CASCADE");
     }
   });
 

@@ -7,10 +7,12 @@ import { collect, newUsers, streamOf, userClient } from "../support/server.ts";
 import { type UserClient, updateUser } from "./users.ts";
 import { CREATED, DELETED, DEPLOYMENTS, SNAPSHOT, SNAPSHOT_END, UPDATED, Watch } from "./watch.ts";
 
-const USERS = FULL ? 5000 : 400;
+const USERS = FULL ? 5000 : 150;
+/** So many events at most are taken of a call that another goes on after. */
+const LONGEST_CALL = FULL ? 100 : 40;
 const WRITERS = 4;
-const WRITES = FULL ? 2000 : 60;
-const WATCHES = FULL ? 40 : 6;
+const WRITES = FULL ? 2000 : 25;
+const WATCHES = FULL ? 40 : 4;
 
 /** What the writers have done, which is all that has happened. */
 class Writes {
@@ -157,7 +159,7 @@ describe.each(DEPLOYMENTS)("WatchUsers with a snapshot while users change, %s", 
     const events: WatchUsersResponse[] = [];
     let watch = new Watch(userClient(watching), { snapshot: true });
     while (events.at(-1)?.type !== SNAPSHOT_END) {
-      for (let left = random.between(1, 100); left > 0 && events.at(-1)?.type !== SNAPSHOT_END; left--) {
+      for (let left = random.between(1, LONGEST_CALL); left > 0 && events.at(-1)?.type !== SNAPSHOT_END; left--) {
         events.push(await watch.next());
       }
       const { token } = watch;

@@ -1,3 +1,5 @@
+import { readdir } from "node:fs/promises";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runner } from "node-pg-migrate";
 import { Connection } from "./connection.ts";
@@ -21,6 +23,9 @@ export async function migrate(url: string, signal?: AbortSignal): Promise<string
   signal?.addEventListener("abort", cut);
   try {
     await connection.connect();
+    // As at nearly every start: nobody waits for a lock then, nor do replicas that find the database again at the same
+    // time.
+    if (await isUpToDate(connection)) return [];
     const applied = await runner({
       dbClient: connection,
       dir: MIGRATIONS,
@@ -37,4 +42,14 @@ export async function migrate(url: string, signal?: AbortSignal): Promise<string
     signal?.removeEventListener("abort", cut);
     cut();
   }
+}
+
+/** Whether all migrations have been applied, and perhaps those of a later version. */
+async function isUpToDate(connection: Connection): Promise<boolean> {
+  const table = await connection.query("SELECT to_regclass($1) AS name", [MIGRATIONS_TABLE]);
+  if (table.rows[0]?.name === null) return false;
+  const { rows } = await connection.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS_TABLE}`);
+  const applied = new Set(rows.map(({ name }) => name));
+  const files = await readdir(MIGRATIONS);
+  return files.every((file) => applied.has(basename(file, ".sql")));
 }

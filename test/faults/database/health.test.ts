@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createDatabase } from "../../support/database.ts";
+import { createEmptyDatabase } from "../../support/database.ts";
 import { FULL } from "../../support/full.ts";
 import { type PostgresServer, startPostgres } from "../../support/postgres.ts";
 import { type HealthWatch, watchHealth } from "./health-watch.ts";
@@ -23,7 +23,7 @@ describe("health", () => {
   it("is NOT_SERVING while PostgreSQL is lost, and SERVING when it is back; the process is alive all the time", async () => {
     const postgres = await startPostgres();
     onTestFinished(() => postgres.close());
-    const { url } = await createDatabase(postgres.url());
+    const { url } = await createEmptyDatabase(postgres.url());
     const server = await serve(url);
     const watches = ["", "user.v1.UserService"].map((service) => watchHealth(server, service));
     const liveness = watchHealth(server, "liveness");

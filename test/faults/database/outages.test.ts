@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createDatabase, query } from "../../support/database.ts";
+import { createEmptyDatabase, query } from "../../support/database.ts";
 import { FULL } from "../../support/full.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import { startProcess } from "../../support/process.ts";
@@ -15,7 +15,8 @@ import { expectNothingPersonal } from "./service.ts";
 import { untilIdle } from "./statements.ts";
 import { expectAllCreated, expectTruth } from "./truth.ts";
 
-const CLIENTS = 30;
+/** More than there are connections. */
+const CLIENTS = FULL ? 30 : 10;
 const POOL_SIZE = 5;
 /** The connections that watch over the database, and that hear of other replicas. */
 const WATCHING = 2;
@@ -44,7 +45,7 @@ describe("calls while PostgreSQL crashes, stops, freezes, has no connection left
     const random = new Random(seed);
     const postgres = await startPostgres({ max_connections: "20" });
     onTestFinished(() => postgres.close());
-    const { url: database } = await createDatabase(postgres.url());
+    const { url: database } = await createEmptyDatabase(postgres.url());
     const service = startProcess({ DATABASE_URL: database, DATABASE_POOL_SIZE: String(POOL_SIZE), JWT_SECRET });
     const port = await service.port;
     await watchHealth({ port }, "").until("SERVING");

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { createClient } from "@connectrpc/connect";
-import { describe, expect, it } from "vitest";
+import { PG_MIGRATE_LOCK_ID } from "node-pg-migrate";
+import { Client } from "pg";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../../src/gen/health/v1/health_pb.ts";
 import { migrate } from "../../../src/repository/postgres/migrate.ts";
-import { freshDatabase, query } from "../../support/database.ts";
+import { emptyDatabase, freshDatabase, query } from "../../support/database.ts";
 import { newUsers, startTestServer, streamOf, transportTo, userClient } from "../../support/server.ts";
 import { createOne, everybody } from "../suite/drafts.ts";
 import { servingStore } from "./serving-store.ts";
@@ -28,7 +30,7 @@ describe("the migrations", () => {
   });
 
   it("are applied once, and named when they are", async () => {
-    const url = await freshDatabase();
+    const url = await emptyDatabase();
     const names = await namesOfFiles();
     expect(await migrate(url)).toEqual(names);
     expect(await migrate(url)).toEqual([]);
@@ -36,7 +38,7 @@ describe("the migrations", () => {
   });
 
   it("are applied once when many replicas start at a time on an empty database", async () => {
-    const url = await freshDatabase();
+    const url = await emptyDatabase();
     const stores = await Promise.all(Array.from({ length: REPLICAS }, () => servingStore(url)));
     expect(await appliedTo(url)).toEqual(await namesOfFiles());
     expect(new Set(stores.map((store) => Buffer.from(store.sharedKey()).toString("hex"))).size, "keys").toBe(1);
@@ -45,8 +47,17 @@ describe("the migrations", () => {
     for (const { users } of stores) expect(await everybody(users)).toHaveLength(REPLICAS);
   });
 
-  it("leave alone the database of a later version", async () => {
+  it("make nobody wait for another who has nothing to apply", async () => {
     const url = await freshDatabase();
+    const other = new Client({ connectionString: url });
+    onTestFinished(() => other.end());
+    await other.connect();
+    await other.query(`SELECT pg_advisory_lock(${PG_MIGRATE_LOCK_ID})`);
+    expect(await migrate(url)).toEqual([]);
+  });
+
+  it("leave alone the database of a later version", async () => {
+    const url = await emptyDatabase();
     const { users } = await servingStore(url);
     const user = await createOne(users, "ada@example.com");
     await query(url, "INSERT INTO migrations (name, run_on) VALUES ('9999_later', now())");
@@ -59,7 +70,7 @@ describe("the migrations", () => {
 
 describe("a migration that fails", () => {
   it("leaves nothing behind, and the server NOT_SERVING until it succeeds", async () => {
-    const url = await freshDatabase();
+    const url = await emptyDatabase();
     await query(url, "CREATE TABLE changes ()");
     const server = await startTestServer({ environment: { DATABASE_URL: url } });
     const causes = () => server.logs.lines.map(({ err }) => err?.message).join();
@@ -78,7 +89,7 @@ describe("a migration that fails", () => {
   });
 
   it("leaves no connection open", async () => {
-    const url = await freshDatabase();
+    const url = await emptyDatabase();
     await query(url, "CREATE TABLE changes ()");
     for (let attempt = 0; attempt < 5; attempt++) await expect(migrate(url)).rejects.toThrow("already exists");
     const open = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";

@@ -74,7 +74,7 @@ function userWith(text: string, index: number): NewUser {
 
 describe("PostgresUserRepository", () => {
   const seed = chooseSeed();
-  const texts = trickyTexts(1000, seed);
+  const texts = trickyTexts(FULL ? 1000 : 400, seed);
 
   it("keeps every text exactly as it was given", async () => {
     const { users: repository } = await emptyStore();

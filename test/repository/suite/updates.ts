@@ -158,14 +158,14 @@ export function updatesContract(name: string, create: () => Promise<UserReposito
       expect(await everybody(repository)).toEqual(users);
     });
 
-    it("applies every one of a hundred concurrent changes of one user", async () => {
+    it("applies every one of many concurrent changes of one user", async () => {
       const repository = await create();
       const { id } = await createOne(repository, "ada@example.com", { age: 0 });
       const older = (user: User) => changed({ age: (user.age ?? 0) + 1 })(user);
-      const updated = await Promise.all(Array.from({ length: 100 }, () => repository.update(id, older, SCOPE)));
-      expect((await repository.get(id, SCOPE)).age).toBe(100);
+      const updated = await Promise.all(Array.from({ length: 30 }, () => repository.update(id, older, SCOPE)));
+      expect((await repository.get(id, SCOPE)).age).toBe(30);
       const ages = updated.toSorted((one, other) => one.version - other.version).map(({ age }) => age);
-      expect(ages).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
+      expect(ages).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
     });
   });
 
