@@ -6,6 +6,8 @@ import { ADMITTED } from "../src/interceptors/auth.ts";
 
 /** Who may call, as the page tells them apart. `self` is the user whom the request names, `user` any other. */
 export const CALLERS = ["nobody", "user", "self", "admin", "service", "suspended"] as const;
+
+/** One of them. */
 export type Caller = (typeof CALLERS)[number];
 
 /** What becomes of a call, before its handler sees it. */
@@ -39,25 +41,26 @@ export function authorizationPage(): string {
 
 <!-- Made from the contract by \`npm run docs\`: change the policies in proto/user/v1, not this page. -->
 
-Each method states in the contract who may call it (\`policy.v1.method_policy\`). The server reads it there, and so does this page.
-OK means that the call gets to its method, which may still refuse what it asks for.
+Each method states in the contract who may call it (\`policy.v1.method_policy\`). The server reads it there, and
+so does this page. OK means that the call gets to its method, which may still refuse what it asks for.
 
 ${table(["Method", "Names the user in", "Anonymous", "Another user", "The user concerned", "Admin", "Service", "Suspended"], rows)}
 
-- **Anonymous** is who proves no identity: no token, one that is not good (whatever is wrong with it, the answer is the same), or a
-  client certificate that stands for no service. The reason is \`TOKEN_INVALID\`.
-- **The user concerned** is the one whose id the first message of the request holds in the field named beside the method. Where none
-  is named, all users are alike.
-- **Admin** and **service** are roles that the token states; a client certificate stands for a service. A service is no user, even
-  if its name is a user's id. The reason of these refusals is \`CALLER_NOT_ALLOWED\`.
+- **Anonymous** is who proves no identity: no token, one that is not good (whatever is wrong with it, the answer
+  is the same), or a client certificate that stands for no service. The reason is \`TOKEN_INVALID\`.
+- **The user concerned** is the one whose id the first message of the request holds in the field named beside
+  the method. Where none is named, all users are alike.
+- **Admin** and **service** are roles that the token states; a client certificate stands for a service. A
+  service is no user, even if its name is a user's id. The reason of these refusals is \`CALLER_NOT_ALLOWED\`.
 - **Suspended** is a user whose status is \`USER_STATUS_SUSPENDED\`, an admin too. Streams of theirs that live
-  (\`WatchUsers\`, \`Chat\`, \`CollaborativeEdit\`) end as soon as the replica hears of it; calls with a deadline go on. The reason is \`CALLER_SUSPENDED\`.
+  (\`WatchUsers\`, \`Chat\`, \`CollaborativeEdit\`) end as soon as the replica hears of it; calls with a deadline go
+  on. The reason is \`CALLER_SUSPENDED\`.
 
 Beyond the methods:
 
-- Only an admin sets the role or the status of a user: a creation with others than \`USER_ROLE_USER\` and \`USER_STATUS_ACTIVE\`, and a
-  change of one of them, fails with PERMISSION_DENIED where anybody else asks for it, in \`CreateUser\`, \`CreateUsers\`, \`UpdateUser\`
-  and \`UploadUserData\`.
+- Only an admin sets the role or the status of a user: a creation with others than \`USER_ROLE_USER\` and
+  \`USER_STATUS_ACTIVE\`, and a change of one of them, fails with PERMISSION_DENIED where anybody else asks for
+  it, in \`CreateUser\`, \`CreateUsers\`, \`UpdateUser\` and \`UploadUserData\`.
 - In \`Chat\`, a text in a room bears the id of the caller, whatever it says itself.
 - Health (\`grpc.health.v1\`) and reflection (\`grpc.reflection.v1\` and \`v1alpha\`) are for everybody.
 - With \`AUTH=none\` everybody is an admin.

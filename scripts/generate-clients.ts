@@ -3,9 +3,10 @@
  *
  *   npm run generate:clients -- --language python|go|node --output DIR [--force] [--json]
  *
- * The client is a package of its own: stubs, made from the contract; a small wrapper, written by hand in clients/; and what the
- * wrapper takes from the contract's policy. DIR must be empty or absent, unless --force is given, which writes over files that
- * are there and leaves all others alone. With --json, prints what was made, or why nothing was, as one JSON object.
+ * The client is a package of its own: stubs, made from the contract; a small wrapper, written by hand in clients/; and
+ * what the wrapper takes from the contract's policy. DIR must be empty or absent, unless --force is given, which writes
+ * over files that are there and leaves all others alone. With --json, prints what was made, or why nothing was, as one
+ * JSON object.
  */
 import { access, constants, cp, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";

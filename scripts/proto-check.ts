@@ -1,6 +1,6 @@
 /**
- * Checks a contract: `npm run proto:check -- [FILE] [--json] [--output FILE] [--against REF] [--include DIR]`. Without a file, it is the one of this
- * project, with all that CI holds it to.
+ * Checks a contract: `npm run proto:check -- [FILE] [--json] [--output FILE] [--against REF] [--include DIR]`. Without
+ * a file, it is the one of this project, with all that CI holds it to.
  */
 import { access, writeFile } from "node:fs/promises";
 import { CommandError, defineCommand } from "../src/cli/command.ts";

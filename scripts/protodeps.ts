@@ -1,6 +1,6 @@
 /**
- * Prints buf/validate/validate.proto, which @bufbuild/protovalidate ships as a descriptor only, as a source file that buf
- * can import. Usage: `node scripts/protodeps.ts OUTPUT_DIRECTORY`.
+ * Prints buf/validate/validate.proto, which @bufbuild/protovalidate ships as a descriptor only, as a source file that
+ * buf can import. Usage: `node scripts/protodeps.ts OUTPUT_DIRECTORY`.
  *
  * The text declares every name and number of the descriptor; comments and custom options, which no importer needs, are
  * left out.

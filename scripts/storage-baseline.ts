@@ -1,6 +1,7 @@
 /**
- * Makes the baseline of the storage layer, which the tests run beside the layer of today: the compiled PostgreSQL adapter with
- * what it imports, and its migrations. Usage: `node scripts/storage-baseline.ts COMPILED_DIRECTORY BASELINE_DIRECTORY`.
+ * Makes the baseline of the storage layer, which the tests run beside the layer of today: the compiled PostgreSQL
+ * adapter with what it imports, and its migrations. Usage:
+ * `node scripts/storage-baseline.ts COMPILED_DIRECTORY BASELINE_DIRECTORY`.
  */
 import { cpSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

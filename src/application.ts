@@ -50,7 +50,8 @@ export interface Application {
   /** Whether the user with this id may not call. */
   isSuspended(userId: string): boolean | Promise<boolean>;
   /**
-   * Calls `onSuspended` when the user with this id may no longer call, never at once. Returns a function that ends this.
+   * Calls `onSuspended` when the user with this id may no longer call, never at once. Returns a function that ends
+   * this.
    */
   watchSuspension(userId: string, onSuspended: () => void): () => void;
   /** Whether calls can be served: what they need is there. */

@@ -52,7 +52,9 @@ const KEY_BYTES = 32;
 /** Hosts, as URL writes them, to which nobody else can listen. */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
-/** Finds the keys of tokens, makes one if there is none and `production` does not forbid it, and reports what is wrong. */
+/**
+ * Finds the keys of tokens, makes one if there is none and `production` does not forbid it, and reports what is wrong.
+ */
 export function toAuthenticationConfig(values: Values, production: boolean, faults: Faults): AuthenticationConfig {
   const services = values.TLS_CLIENT_IDENTITIES ?? new Map<string, string>();
   if (services.size > 0 && values.TLS_CLIENT_CA_FILE === undefined)

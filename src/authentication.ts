@@ -15,7 +15,10 @@ const EVERYBODY: Identity = {
   expiresAtMs: Number.POSITIVE_INFINITY,
 };
 
-/** Finds out who calls, as configured. The caller limit comes before the question to the database whether the caller is suspended. */
+/**
+ * Finds out who calls, as configured. The caller limit comes before the question to the database whether the caller is
+ * suspended.
+ */
 export function createAuthentication(
   { authentication, load }: Config,
   application: Application,

@@ -129,11 +129,6 @@ export function parseConfig(environment: Texts, args: readonly string[]): Config
   return config;
 }
 
-/** The address of a host and a port, as gRPC writes it. */
-export function toAddress({ host, port }: Pick<Config, "host" | "port">): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /** The variables that the flags stand for. Arguments that are no flags are not shown: they may be secrets. */
 function parseFlags(args: readonly string[], faults: Faults): Texts {
   const options = Object.fromEntries([...FLAGS.keys()].map((flag) => [flag, { type: "string" } as const]));

@@ -9,7 +9,9 @@ export const EX_CANTCREAT = 73;
 /** Exit status of a configuration error (EX_CONFIG of sysexits.h). */
 export const EX_CONFIG = 78;
 
-/** Exit status of a command that Ctrl-C has ended before it was done, as shells have it: 128 and the number of SIGINT. */
+/**
+ * Exit status of a command that Ctrl-C has ended before it was done, as shells have it: 128 and the number of SIGINT.
+ */
 export const EX_INTERRUPTED = 130;
 
 /** Ends the process, when nothing is left to do, with this status and message. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
-import { type Config, parseConfig, toAddress } from "./config.ts";
+import { type Config, parseConfig } from "./config.ts";
 import { pathOf } from "./contract/path.ts";
 import {
   Health,
@@ -10,6 +10,7 @@ import {
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "./gen/health/v1/health_pb.ts";
+import { toAddress } from "./grpc/listener.ts";
 
 const TIMEOUT_MS = 2000;
 
@@ -22,8 +23,8 @@ const LOOPBACK = new Map([
   ["::", "::1"],
 ]);
 
-// Asks the service that runs with the same environment, and exits with 0 if it serves, or else with 1. The files of TLS are
-// no part of what is checked: while new ones are half written, the service goes on with the last.
+// Asks the service that runs with the same environment, and exits with 0 if it serves, or else with 1. The files of TLS
+// are no part of what is checked: while new ones are half written, the service goes on with the last.
 const { TLS_CERT_FILE, TLS_KEY_FILE, TLS_CLIENT_CA_FILE, ...environment } = process.env;
 const failure = await check(parseConfig(environment, []));
 if (failure !== undefined) {
@@ -34,11 +35,12 @@ if (failure !== undefined) {
 /** Why the service is not healthy; undefined if it is. */
 async function check({ host, port }: Config): Promise<string | undefined> {
   const local = { host: LOOPBACK.get(host) ?? host, port };
-  const answer = await ask(toAddress(local));
+  const address = toAddress(local.host, port);
+  const answer = await ask(address);
   if (answer === ServingStatus.SERVING) return undefined;
   // Its own certificate may not be good for a client. Then all that can be known is that it does handshakes.
   if (answer instanceof Error && TLS_CLIENT_CA_FILE && (await wantsCertificate(local))) return undefined;
-  return `${toAddress(local)}: ${answer instanceof Error ? answer.message : "not serving"}`;
+  return `${address}: ${answer instanceof Error ? answer.message : "not serving"}`;
 }
 
 function ask(address: string): Promise<ServingStatus | Error> {

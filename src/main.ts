@@ -14,7 +14,8 @@ const SAME_SIGNAL_MS = 200;
 
 const SECONDS_PER_DAY = 86_400;
 
-// What waits for a client that does not read keeps the slab alive that it was cut from: half as large a slab, half the memory.
+// What waits for a client that does not read keeps the slab alive that it was cut from: half as large a slab, half the
+// memory.
 Buffer.poolSize = 32 * 1024;
 
 // What grpc-js would write to stderr, this process says itself. GRPC_VERBOSITY brings it back for debugging.

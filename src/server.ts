@@ -49,14 +49,14 @@ const STORED_TYPES: ReadonlySet<DescMessage> = new Set([
 ]);
 
 /**
- * A replica is called as soon as it listens, also by clients that ask no health service; so it first waits so long for what it needs.
- * Without that it listens as well, and says that it cannot serve.
+ * A replica is called as soon as it listens, also by clients that ask no health service; so it first waits so long for
+ * what it needs. Without that it listens as well, and says that it cannot serve.
  */
 const START_GRACE_MS = 500;
 
 /**
- * The size of the largest message that the gateway reads, in bytes. What it reads, it reads before the server has looked at the caller, and
- * copies as it comes: files are uploaded in chunks of 256 KiB, or over gRPC.
+ * The size of the largest message that the gateway reads, in bytes. What it reads, it reads before the server has
+ * looked at the caller, and copies as it comes: files are uploaded in chunks of 256 KiB, or over gRPC.
  */
 const MAX_GATEWAY_MESSAGE_BYTES = 512 * 1024;
 
@@ -136,7 +136,7 @@ export async function startServer(
     longestCallMs: policies.longestCallMs,
     report: (counts) => logger.warn({ counts }, "connections cut off"),
   });
-  // Loaded where it is wanted, for it takes the start 50 ms.
+  // Loaded only where it is wanted: it adds some 50 ms to a start.
   const gateway =
     config.gateway &&
     (await import("./gateway/gateway.ts")).createGateway({
@@ -144,7 +144,8 @@ export async function startServer(
       connect: connectInProcess(server),
       maxStreams: connections.maxConcurrentStreams,
       maxHeaderListSize: connections.maxHeaderListSize,
-      // JSON that is nothing but ASCII takes three times the bytes of a text at most; the server then measures the message itself.
+      // JSON that is nothing but ASCII takes three times the bytes of a text at most; the server then measures the
+      // message itself.
       maxMessageBytes: (method) => Math.min(3 * policies.of(pathOf(method)).maxRequestBytes, MAX_GATEWAY_MESSAGE_BYTES),
       // Streams without a deadline have heartbeats.
       longestSilenceMs: policies.longestCallMs,

@@ -42,7 +42,10 @@ export function isHttpUrl(text: string): boolean {
 /** A name that a certificate may hold, and the name of a service; which has no character that would need quoting. */
 const SERVICE = /^((?:URI|DNS):[^\s,'"\\=]+(?:=[^\s,'"\\=]+)*)=([\w.-]{1,128})$/;
 
-/** The names of services, by the names that their certificates hold. Reports an issue where an entry is none, or says two things of one name. */
+/**
+ * The names of services, by the names that their certificates hold. Reports an issue where an entry is none, or says
+ * two things of one name.
+ */
 export function readServices(text: string, context: z.RefinementCtx): ReadonlyMap<string, string> {
   const services = new Map<string, string>();
   for (const entry of text.split(",")) {
@@ -70,6 +73,7 @@ export function wholeNumber(min: number, max: number): Pick<Setting<number>, "al
 
 /** One of these texts. */
 export function oneOf<const T extends string>(...values: readonly T[]): Pick<Setting<T>, "allowed" | "schema"> {
+  // What zod infers is T, which TypeScript cannot tell while T is open.
   return { allowed: values.join(", "), schema: z.enum(values) as unknown as z.ZodType<T, string> };
 }
 

@@ -216,11 +216,12 @@ export const SETTINGS = {
   },
   // Clients that ask every 10 s, as often as gRPC lets them, send 6.
   MAX_CONTROL_FRAMES: {
-    about: "How many PING, SETTINGS and senseless RST_STREAM frames a connection may send in a minute; 0 for no limit",
+    about: "How many PING and SETTINGS frames and faulty streams a connection may send in a minute; 0 for no limit",
     ...wholeNumber(0, 1_000_000),
     fallback: "100",
   },
-  // Honest clients do so with what has piled up while the server was late; but an attack is felt for as long as it is let on.
+  // Honest clients do so with what has piled up while the server was late; but an attack is felt for as long as it is
+  // let on.
   MAX_INSTANT_CANCELS: {
     about: "How many calls a connection may open and cancel in one go in a second; 0 for no limit",
     ...wholeNumber(0, 1_000_000),

@@ -6,7 +6,10 @@ import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 
 /** What clients in every language take from the contract, instead of stating it themselves. */
 export interface ClientPolicy {
-  /** The timeout of calls that state none, in milliseconds, by the path of their method; methods without one are not there. */
+  /**
+   * The timeout of calls that state none, in milliseconds, by the path of their method; methods without one are not
+   * there.
+   */
   readonly defaultTimeoutsMs: ReadonlyMap<string, number>;
   /** How calls are balanced and retried. */
   readonly serviceConfig: ServiceConfig;
@@ -15,8 +18,8 @@ export interface ClientPolicy {
 }
 
 /**
- * Reads the policy of clients that give a `request_id` (AIP-155) to each creation that has none. They may retry creations as well
- * as what the contract calls idempotent.
+ * Reads the policy of clients that give a `request_id` (AIP-155) to each creation that has none. They may retry
+ * creations as well as what the contract calls idempotent.
  */
 export function readClientPolicy(): ClientPolicy {
   const timeouts = [...readPolicies([UserService])].map(([method, policy]) => [

@@ -29,9 +29,9 @@ const GOOGLE_RPC = "node_modules/google-proto-files/google/rpc";
 const run = promisify(execFile);
 
 /**
- * Builds the contract for foreign clients with buf. The rules and policies of its options are left out: the service holds every
- * caller to them, while stubs of `buf/validate` would clash with those of any other package that has them, since protobuf keeps
- * one register of files for a whole process.
+ * Builds the contract for foreign clients with buf. The rules and policies of its options are left out: the service
+ * holds every caller to them, while stubs of `buf/validate` would clash with those of any other package that has them,
+ * since protobuf keeps one register of files for a whole process.
  */
 export async function buildContractImage(root: string, options: ContractOptions = {}): Promise<ContractImage> {
   const { folder = "", google = [] } = options;

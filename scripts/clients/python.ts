@@ -5,7 +5,9 @@ import { buildContractImage } from "./contract-image.ts";
 import { GENERATED, type Generation } from "./generator.ts";
 import { makeOnce, runTool } from "./toolchain.ts";
 
-/** The tools, from PyPI. grpcio-tools brings protoc; mypy-protobuf writes stubs with types, and the contract's comments. */
+/**
+ * The tools, from PyPI. grpcio-tools brings protoc; mypy-protobuf writes stubs with types, and the contract's comments.
+ */
 export const PYTHON_TOOLS = { "grpcio-tools": "1.85.1", "mypy-protobuf": "5.1.0" };
 
 /** The package of the client, which holds the stubs too: a `user` of their own at the top could meet another one. */

@@ -41,8 +41,8 @@ export function runOwnTool(root: string, name: string, args: readonly string[]):
 }
 
 /**
- * Makes a folder once: a later call finds it. It appears under its name only when it is complete, so that a run that was
- * interrupted leaves nothing half made, and two at once do not disturb each other.
+ * Makes a folder once: a later call finds it. It appears under its name only when it is complete, so that a run that
+ * was interrupted leaves nothing half made, and two at once do not disturb each other.
  */
 export async function makeOnce(folder: string, make: (unfinished: string) => Promise<void>): Promise<string> {
   if (await exists(folder)) return folder;

@@ -26,8 +26,8 @@ export function toCheck(name: string, findings: readonly Finding[]): ContractChe
 }
 
 /**
- * Checks any contract: its syntax, and where that is right the names, what is good practice, how it is formatted, and whether it
- * breaks those who use what it was.
+ * Checks any contract: its syntax, and where that is right the names, what is good practice, how it is formatted, and
+ * whether it breaks those who use what it was.
  */
 export async function checkContract(path: string, { against, includes }: ContractOptions): Promise<ContractCheck[]> {
   const sources = await findSources(path);
@@ -75,7 +75,10 @@ export async function findUnformatted(path: string, cwd: string): Promise<Findin
   }));
 }
 
-/** What buf's rules find: those of the folder that the files are in, if it has some, and otherwise STANDARD and COMMENTS. */
+/**
+ * What buf's rules find: those of the folder that the files are in, if it has some, and otherwise STANDARD and
+ * COMMENTS.
+ */
 async function findLint({ root, files }: Sources, workspace: Workspace): Promise<Finding[]> {
   const rules = await findRules(root);
   if (rules === undefined) {

@@ -44,7 +44,9 @@ export function runBuf(args: readonly string[], cwd: string): Promise<ProgramEnd
   return runProgram(process.execPath, [BUF, ...args], cwd);
 }
 
-/** Runs a command of buf's that reports violations, and returns them. What else goes wrong is a finding about no file. */
+/**
+ * Runs a command of buf's that reports violations, and returns them. What else goes wrong is a finding about no file.
+ */
 export async function findWithBuf(args: readonly string[], cwd: string): Promise<Finding[]> {
   const { code, stdout, stderr } = await runBuf([...args, "--error-format=json"], cwd);
   if (code === 0) return [];

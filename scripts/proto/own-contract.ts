@@ -29,7 +29,10 @@ const BASELINES = [
   },
 ] as const;
 
-/** Checks the contract of this project, with its rules, against its baselines and its generated code, and a commit if one is named. */
+/**
+ * Checks the contract of this project, with its rules, against its baselines and its generated code, and a commit if
+ * one is named.
+ */
 export async function checkOwnContract(against: string | undefined): Promise<ContractCheck[]> {
   const build = ["build", "--path", "proto/user", "--path", "proto/policy", "-o", CONTRACT];
   const syntax = await findWithBuf(build, ROOT);

@@ -16,8 +16,9 @@ const MESSAGE_TYPE = 4;
 const NESTED_TYPE = 3;
 
 /**
- * Looks for what buf has no rule for, in the files of an image that `isChecked` names: Go clients need a go_package, and numbers that
- * are left out between those of fields were fields once, which nobody may use again unless they are reserved.
+ * Looks for what buf has no rule for, in the files of an image that `isChecked` names: Go clients need a go_package,
+ * and numbers that are left out between those of fields were fields once, which nobody may use again unless they are
+ * reserved.
  */
 export async function findPractices(image: string, isChecked: (name: string) => boolean): Promise<Finding[]> {
   const { file: files } = fromBinary(FileDescriptorSetSchema, await readFile(image));

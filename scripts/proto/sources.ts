@@ -42,8 +42,8 @@ export interface Workspace extends AsyncDisposable {
 }
 
 /**
- * Finds the files that a path stands for: those below a directory, from which they are imported; or one file, which is imported
- * from the directory that its package leads back to.
+ * Finds the files that a path stands for: those below a directory, from which they are imported; or one file, which is
+ * imported from the directory that its package leads back to.
  *
  * @throws what the file system throws.
  */
@@ -57,7 +57,10 @@ export async function findSources(path: string): Promise<Sources> {
   return { root, files: [relative(root, given)], whole: false };
 }
 
-/** Copies files, and what they import from their own root, from `includes`, or from what everybody imports, into a new workspace. */
+/**
+ * Copies files, and what they import from their own root, from `includes`, or from what everybody imports, into a new
+ * workspace.
+ */
 export async function createWorkspace(
   { root, files }: Pick<Sources, "root" | "files">,
   includes: readonly string[],

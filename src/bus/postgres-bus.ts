@@ -6,19 +6,24 @@ import { InProcessBus } from "./in-process-bus.ts";
 const LISTEN = "LISTEN user_service";
 const NOTIFY = "SELECT pg_notify('user_service', $1)";
 
-/** News is gathered so long before one NOTIFY, in milliseconds: its commit takes a lock that the whole server shares. */
+/**
+ * News is gathered so long before one NOTIFY, in milliseconds: its commit takes a lock that the whole server shares.
+ */
 const GATHER_MS = 10;
 /** PostgreSQL takes up to 7999 bytes in one notification. */
 const MAX_PAYLOAD_BYTES = 7999;
 
-/** The connection has so long to give a sign of life before it counts as broken, and then it is made anew. In milliseconds. */
+/**
+ * The connection has so long to give a sign of life before it counts as broken, and then it is made anew. In
+ * milliseconds.
+ */
 const SILENCE_MS = 2000;
 const RETRY_MS = 250;
 const CONNECT_TIMEOUT_MS = 1000;
 
 /**
- * Everybody is woken once in so many milliseconds though nothing has been heard, while the connection stands and while it does not: some
- * topics each POLL_MS. Where there are very many, a round takes longer.
+ * Everybody is woken once in so many milliseconds though nothing has been heard, while the connection stands and while
+ * it does not: some topics each POLL_MS. Where there are very many, a round takes longer.
  */
 const ROUND_MS = 5000;
 const ROUND_ALONE_MS = 1000;
@@ -26,9 +31,9 @@ const POLL_MS = 250;
 const MAX_POLLED = 100;
 
 /**
- * A bus for all processes that use a PostgreSQL database (LISTEN and NOTIFY), over a connection of its own. From time to time, and
- * more often while that is broken, it wakes everybody to look for themselves, so that a lost notification costs no more than
- * that time.
+ * A bus for all processes that use a PostgreSQL database (LISTEN and NOTIFY), over a connection of its own. From time
+ * to time, and more often while that is broken, it wakes everybody to look for themselves, so that a lost notification
+ * costs no more than that time.
  */
 export class PostgresBus implements Bus {
   readonly #url: string;
@@ -86,6 +91,7 @@ export class PostgresBus implements Bus {
 
   async #connect(): Promise<Connection | undefined> {
     const connection = new Connection({ connectionString: this.#url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+    // The types of pg leave it out.
     const own = () => (connection as unknown as { readonly processID: number }).processID;
     connection.on("notification", ({ processId, payload = "" }) => {
       if (processId !== own()) for (const topic of fromPayload(payload)) this.#here.publish(topic);

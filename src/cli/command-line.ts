@@ -5,8 +5,8 @@ import { overviewHelp } from "./help.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**
- * Runs a command line: the name of a command, and its arguments. Returns the exit status, once what went wrong has been said on
- * stderr. Only failures that nobody has foreseen are thrown.
+ * Runs a command line: the name of a command, and its arguments. Returns the exit status, once what went wrong has been
+ * said on stderr. Only failures that nobody has foreseen are thrown.
  */
 export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
   const [name = "", ...rest] = args;

@@ -11,6 +11,7 @@ import { EX_UNAVAILABLE } from "../exit-codes.ts";
 import { UserService } from "../gen/user/v1/user_service_pb.ts";
 import { CommandError, UsageError } from "./command.ts";
 import { findReflection } from "./reflection.ts";
+import { streamOf } from "./stream-of.ts";
 
 /** A method that is called again and again, with the same requests. */
 export interface MethodCall {
@@ -40,8 +41,8 @@ export async function findMethod(transport: Transport, name: string): Promise<De
 }
 
 /**
- * Reads requests of a method from their JSON form (https://protobuf.dev/programming-guides/json/): one message, or for a
- * method that streams them, an array.
+ * Reads requests of a method from their JSON form (https://protobuf.dev/programming-guides/json/): one message, or for
+ * a method that streams them, an array.
  *
  * @throws UsageError if that is not what the method takes.
  */
@@ -64,10 +65,6 @@ export async function callMethod(transport: Transport, call: MethodCall, signal:
     return;
   }
   const streaming = method as DescMethodStreaming;
-  const { message: responses } = await transport.stream(streaming, signal, undefined, undefined, each(requests));
+  const { message: responses } = await transport.stream(streaming, signal, undefined, undefined, streamOf(...requests));
   for await (const _ of responses);
-}
-
-async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items;
 }

@@ -13,7 +13,10 @@ const LINE_MS = 5000;
 const MAX_WIDTH = 30;
 const UNITS = ["B", "KiB", "MiB", "GiB"] as const;
 
-/** Shows how far something is, how fast it goes, and how long it takes yet: as a bar on a terminal, and elsewhere as a line now and then. */
+/**
+ * Shows how far something is, how fast it goes, and how long it takes yet: as a bar on a terminal, and elsewhere as a
+ * line now and then.
+ */
 export class ProgressBar implements Disposable {
   readonly #output: Output;
   readonly #now: () => number;

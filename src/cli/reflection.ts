@@ -3,6 +3,7 @@ import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetS
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { ServerReflection } from "../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as ServerReflectionAlpha } from "../gen/grpc/reflection/v1alpha/reflection_pb.ts";
+import { streamOf } from "./stream-of.ts";
 
 /** The versions of grpc.reflection, which say the same in messages of other names. */
 export type ReflectionVersion = "v1" | "v1alpha";
@@ -78,7 +79,7 @@ export class Reflection {
       this.#version === "v1"
         ? createClient(ServerReflection, this.#transport)
         : createClient(ServerReflectionAlpha, this.#transport);
-    for await (const { messageResponse } of client.serverReflectionInfo(once({ messageRequest }))) {
+    for await (const { messageResponse } of client.serverReflectionInfo(streamOf({ messageRequest }))) {
       if (messageResponse.case !== "errorResponse") return messageResponse;
       const { errorCode, errorMessage } = messageResponse.value;
       throw new ConnectError(errorMessage, errorCode);
@@ -111,8 +112,4 @@ function inOrder(root: FileDescriptorProto, files: ReadonlyMap<string, FileDescr
   };
   visit(root);
   return [...ordered];
-}
-
-async function* once<T>(item: T): AsyncGenerator<T> {
-  yield item;
 }

@@ -16,7 +16,7 @@ export function serveHelp(title: CommandTitle): string {
   });
   return commandHelp({
     ...title,
-    about: "The README lists what each setting may be.",
+    about: "docs/configuration.md of the repository lists what each setting may be.",
     options: Object.fromEntries(options),
     examples: [
       "user-service serve",

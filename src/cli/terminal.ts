@@ -11,13 +11,15 @@ export interface Terminal {
   readonly stderr: Output;
   readonly environment: NodeJS.ProcessEnv;
   /**
-   * Is aborted when the command is to end: by the first Ctrl-C or SIGTERM, or because nobody reads its output any more. Who looks
-   * at it takes the first signal over from Node.js, which would end the process; the second one does.
+   * Is aborted when the command is to end: by the first Ctrl-C or SIGTERM, or because nobody reads its output any more.
+   * Who looks at it takes the first signal over from Node.js, which would end the process; the second one does.
    */
   readonly interrupted: AbortSignal;
 }
 
-/** The terminal of this process. A reader who leaves, as `head` does, is no error: what would be written then is lost. */
+/**
+ * The terminal of this process. A reader who leaves, as `head` does, is no error: what would be written then is lost.
+ */
 export function processTerminal(): Terminal {
   const interruption = new AbortController();
   let listens = false;
@@ -54,7 +56,10 @@ export function paint(terminal: Terminal, format: Parameters<typeof styleText>[0
   return styleText(format, text, { validateStream: false });
 }
 
-/** Control characters, with which a text of somebody else's could command the terminal, and those that turn the direction of writing. */
+/**
+ * Control characters, with which a text of somebody else's could command the terminal, and those that turn the
+ * direction of writing.
+ */
 const COMMANDING = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu;
 
 /** What of a text of somebody else's can be shown, on one line. */

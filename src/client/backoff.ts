@@ -15,8 +15,8 @@ export class Backoff {
   }
 
   /**
-   * Waits after a failure: each time twice as long, up to ten seconds, a fifth more or less so that not all clients come back at
-   * once, and no shorter than the service asks for. Rejects when the signal is aborted.
+   * Waits after a failure: each time twice as long, up to ten seconds, a fifth more or less so that not all clients
+   * come back at once, and no shorter than the service asks for. Rejects when the signal is aborted.
    */
   async pause(failure: ConnectError, signal: AbortSignal): Promise<void> {
     const ms = this.#nextMs * (0.8 + 0.4 * Math.random());
@@ -26,8 +26,8 @@ export class Backoff {
 }
 
 /**
- * Whether a call that failed so may be made again, if it is safe to: the service is away for a moment, or says when to come
- * again, or nobody knows what has become of the call, or its token has expired while it went on.
+ * Whether a call that failed so may be made again, if it is safe to: the service is away for a moment, or says when to
+ * come again, or nobody knows what has become of the call, or its token has expired while it went on.
  */
 export function isPassing(error: ConnectError): boolean {
   if (error.code === Code.Unavailable) return true;

@@ -7,7 +7,9 @@ export interface CallEvent {
   readonly method: string;
   /** How the call ended, as gRPC names it: `OK`, `NOT_FOUND`, ... */
   readonly code: string;
-  /** From the call until its end, with all attempts and pauses, in milliseconds. A stream ends with its last response. */
+  /**
+   * From the call until its end, with all attempts and pauses, in milliseconds. A stream ends with its last response.
+   */
   readonly durationMs: number;
   /** How many attempts the server has been asked in, as far as grpc-js tells; see gRFC A6. */
   readonly attempts: number;

@@ -1,12 +1,16 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { CallNotes } from "./call-event.ts";
 
-/** The longest time that a timer of Node measures, 24 days. What is to take longer has no deadline: much longer ones end the process in grpc-js. */
+/**
+ * The longest time that a timer of Node measures, 24 days. What is to take longer has no deadline: much longer ones end
+ * the process in grpc-js.
+ */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * The time between the start of a call and its end. Whatever calls the call off on this side aborts its signal, with the
- * error that the call fails with: the caller's own signal, the deadline, the end of the client, a request stream that fails.
+ * The time between the start of a call and its end. Whatever calls the call off on this side aborts its signal, with
+ * the error that the call fails with: the caller's own signal, the deadline, the end of the client, a request stream
+ * that fails.
  */
 export class CallScope {
   /** When the call must be over, in milliseconds since the epoch; Infinity for never, or not within 24 days. */

@@ -1,8 +1,8 @@
 import type { CallOptions } from "@connectrpc/connect";
 
 /**
- * Makes a call whose responses stream end when its caller stops reading them, by leaving a `for await` loop. With Connect's
- * client alone it would go on until its deadline.
+ * Makes a call whose responses stream end when its caller stops reading them, by leaving a `for await` loop. With
+ * Connect's client alone it would go on until its deadline.
  */
 export function cancelOnReturn<I, O>(
   call: (request: I, options: CallOptions) => AsyncIterable<O>,

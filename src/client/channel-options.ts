@@ -7,15 +7,15 @@ const KEEPALIVE_TIME_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 /**
- * When an address is tried again to which a connection was lost: soon, so that a replica which has been restarted is there before the next one
- * goes; later and later while it is not there.
+ * When an address is tried again to which a connection was lost: soon, so that a replica which has been restarted is
+ * there before the next one goes; later and later while it is not there.
  */
 const FIRST_RECONNECT_MS = 100;
 const LONGEST_RECONNECT_MS = 10_000;
 
 /**
- * Options of a grpc-js channel to these services: the service config of their contract, retries, and keepalive, which finds
- * connections out that are broken without a word, while there are calls on them.
+ * Options of a grpc-js channel to these services: the service config of their contract, retries, and keepalive, which
+ * finds connections out that are broken without a word, while there are calls on them.
  */
 export function toChannelOptions(services: readonly DescService[], options?: ServiceConfigOptions): ChannelOptions {
   return {

@@ -27,11 +27,12 @@ export interface JoinOptions extends Pick<CallOptions, "headers" | "signal"> {
   readonly onInterrupted?: (error: ConnectError) => void;
 }
 
-/** A text that was posted. */
+/** How a text is posted. */
 export interface PostOptions {
   /**
-   * Makes the text safe to post again from another process: an id that nobody else in the room uses; a new UUID by default. If
-   * the text came before what is known here, it does not come again: `send` then rejects with ALREADY_EXISTS at the end of `close`.
+   * Makes the text safe to post again from another process: an id that nobody else in the room uses; a new UUID by
+   * default. If the text came before what is known here, it does not come again: `send` then rejects with
+   * ALREADY_EXISTS at the end of `close`.
    */
   readonly clientMessageId?: string;
 }
@@ -44,12 +45,15 @@ interface Pending {
 
 /** So many messages wait for a reader before no more are taken from the service. */
 const MAX_UNREAD = 256;
-/** So many texts with ids of the caller's own are remembered, because they do not come again when they are sent again. */
+/**
+ * So many texts with ids of the caller's own are remembered, because they do not come again when they are sent again.
+ */
 const MAX_REMEMBERED = 1000;
 
 /**
- * Being in a room, over as many calls as it takes. What happens there is iterated over, in order and without gaps or repetitions:
- * texts, and who is there, comes and goes (CHAT_MESSAGE_TYPE_*). Who iterates slowly is fed from history later.
+ * Being in a room, over as many calls as it takes. What happens there is iterated over, in order and without gaps or
+ * repetitions: texts, and who is there, comes and goes (CHAT_MESSAGE_TYPE_*). Who iterates slowly is fed from history
+ * later.
  */
 export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
   /** The name of the room. */
@@ -86,9 +90,9 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
   }
 
   /**
-   * Posts a text, now or when the room has been joined again, once however often that happens. Resolves when it has come back,
-   * with its sequence and time; unless the room is one of those who only post, somebody must iterate for that. Texts are posted in
-   * the order of these calls.
+   * Posts a text, now or when the room has been joined again, once however often that happens. Resolves when it has
+   * come back, with its sequence and time; unless the room is one of those who only post, somebody must iterate for
+   * that. Texts are posted in the order of these calls.
    *
    * @throws ConnectError if the room is left before that, or joining it fails for good.
    */
@@ -108,7 +112,8 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
   /** Leaves when every text has come back. What has come and is not read yet can still be read. */
   async close(): Promise<void> {
     this.#closing = true;
-    // What has been posted comes back after the half-close, too. Between two calls there is nothing to wait for but that.
+    // What has been posted comes back after the half-close, too. Between two calls there is nothing to wait for but
+    // that.
     if (this.#line !== undefined) this.#line.end();
     else if (this.#pending.size === 0) this.#leaving.abort();
     // Who closes does not wait for readers.
@@ -152,7 +157,10 @@ export class Room implements AsyncIterable<ChatMessage>, AsyncDisposable {
     for (const { posted } of this.#pending.values()) posted.reject(lost);
   }
 
-  /** Joins, posts what has not come back, and listens to the end of the call. Returns whether that is what `close` has asked for. */
+  /**
+   * Joins, posts what has not come back, and listens to the end of the call. Returns whether that is what `close` has
+   * asked for.
+   */
   async #call(): Promise<boolean> {
     const line = new Mailbox<ChatInit>();
     line.send({ ...this.#said(ChatMessageType.JOIN), afterSequence: this.#sequence });
@@ -231,8 +239,8 @@ function postedBefore(): ConnectError {
 
 /**
  * Joins a room of the chat: `await using room = joinRoom(client, "lobby")`, and then `room.send("hello")` and
- * `for await (const message of room)`. When a call breaks off, the room is joined again, on any replica: no text is missed, repeated, or
- * posted twice.
+ * `for await (const message of room)`. When a call breaks off, the room is joined again, on any replica: no text is
+ * missed, repeated, or posted twice.
  */
 export function joinRoom(client: ChattingClient, name: string, options: JoinOptions = {}): Room {
   return new Room(client, name, options);

@@ -5,8 +5,8 @@ import { EXPECTED_COUNT } from "../contract/headers.ts";
 export type Requests<I> = Iterable<I> | AsyncIterable<I>;
 
 /**
- * Lets a client-streaming call take any iterable. An array's length is sent along, so that a stream that was cut on its way
- * is never taken for a complete one.
+ * Lets a client-streaming call take any iterable. An array's length is sent along, so that a stream that was cut on its
+ * way is never taken for a complete one.
  */
 export function takeIterables<I, O>(
   call: (requests: AsyncIterable<I>, options: CallOptions) => Promise<O>,

@@ -15,7 +15,10 @@ export interface Failure {
   readonly code: string;
   /** For people. May change. */
   readonly message: string;
-  /** What went wrong, for programs: stable, such as `EMAIL_TAKEN`. Undefined if it was not the service that failed the call. */
+  /**
+   * What went wrong, for programs: stable, such as `EMAIL_TAKEN`. Undefined if it was not the service that failed the
+   * call.
+   */
   readonly reason: string | undefined;
   /** Whose reason it is: `user.v1` for those of the service. */
   readonly domain: string | undefined;

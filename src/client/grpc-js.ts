@@ -87,19 +87,28 @@ export interface BidiStreamingMethod<I, O> {
 /** The user service as grpc-js defines it, for clients and for servers. */
 export const userServiceDefinition: GrpcDefinition<typeof UserService> = toGrpcDefinition(UserService);
 
-/** The constructor of grpc-js clients of the user service. Deadlines, tokens and request ids are the caller's to send. */
+/**
+ * The constructor of grpc-js clients of the user service. Deadlines, tokens and request ids are the caller's to send.
+ */
 export const UserServiceClient: GrpcClientConstructor<typeof UserService> = makeClientConstructor(
   { ...userServiceDefinition },
   UserService.typeName,
+  // grpc-js adds the methods when it runs: its own type has none of them.
 ) as unknown as GrpcClientConstructor<typeof UserService>;
 
-/** The service config of the contract: what is retried, how often, and over which addresses. Creations are not, without a request_id. */
+/**
+ * The service config of the contract: what is retried, how often, and over which addresses. Creations are not, without
+ * a request_id.
+ */
 export const userServiceConfig: ServiceConfig = toServiceConfig([UserService]);
 
 /** The same for callers who send a `request_id` with every creation: those are retried, too. */
 export const userServiceConfigWithRequestIds: ServiceConfig = toServiceConfig([UserService], { setsRequestIds: true });
 
-/** Options of a channel that has `userServiceConfig`, and keepalive: `new UserServiceClient(address, credentials, userChannelOptions)`. */
+/**
+ * Options of a channel that has `userServiceConfig`, and keepalive:
+ * `new UserServiceClient(address, credentials, userChannelOptions)`.
+ */
 export const userChannelOptions: ChannelOptions = toChannelOptions([UserService]);
 
 /** Defines a service of protobuf-es for grpc-js. */

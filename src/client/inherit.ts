@@ -19,7 +19,10 @@ export interface IncomingCall {
 
 /** What is kept back of what an incoming call leaves. */
 export interface InheritOptions {
-  /** Time that is left to answer the incoming call when the outgoing one has run out of its own, in milliseconds; 50 by default. */
+  /**
+   * Time that is left to answer the incoming call when the outgoing one has run out of its own, in milliseconds; 50 by
+   * default.
+   */
   readonly reserveMs?: number;
 }
 
@@ -30,9 +33,10 @@ const RESERVE_MS = 50;
 const PASSED_ON = [REQUEST_ID, TRACEPARENT, "tracestate"];
 
 /**
- * Options for a call that is made on behalf of an incoming one: `client.getUser(request, inherit(context))`. It ends when the
- * incoming call is cancelled, and shortly before its deadline, or at its own default deadline if that is sooner; it carries the same
- * `x-request-id`, `traceparent` and `tracestate`. Fails with DEADLINE_EXCEEDED at once if no more than the reserve is left.
+ * Options for a call that is made on behalf of an incoming one: `client.getUser(request, inherit(context))`. It ends
+ * when the incoming call is cancelled, and shortly before its deadline, or at its own default deadline if that is
+ * sooner; it carries the same `x-request-id`, `traceparent` and `tracestate`. Fails with DEADLINE_EXCEEDED at once if
+ * no more than the reserve is left.
  *
  * Takes the HandlerContext of Connect, or any call of a grpc-js server.
  */

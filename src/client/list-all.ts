@@ -58,9 +58,9 @@ export class AllUsers implements AsyncIterableIterator<User> {
 }
 
 /**
- * Lists all users, page by page: `for await (const user of listAll(client))`. Each page is a call of its own, retried like any other, so that
- * a listing may take as long as it likes. Users who are created or deleted meanwhile may be in it or not; every other one is in it
- * once.
+ * Lists all users, page by page: `for await (const user of listAll(client))`. Each page is a call of its own, retried
+ * like any other, so that a listing may take as long as it likes. Users who are created or deleted meanwhile may be in
+ * it or not; every other one is in it once.
  */
 export function listAll(
   client: Pick<Client<typeof UserService>, "listUsersPage">,

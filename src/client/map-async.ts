@@ -1,6 +1,6 @@
 /**
- * Applies a function to each item. Unlike a generator it passes `return` on at once, even while an item is awaited, so that
- * the source can let go of what it holds.
+ * Applies a function to each item. Unlike a generator it passes `return` on at once, even while an item is awaited, so
+ * that the source can let go of what it holds.
  */
 export function mapAsync<T, R>(items: AsyncIterable<T>, change: (item: T) => R): AsyncIterable<R> {
   return {

@@ -21,7 +21,10 @@ export interface ClientCredentials {
   readonly scope?: string;
   /** Whom the token is for, where the authorization server wants to know. */
   readonly audience?: string;
-  /** Where the secret is sent: in the Authorization header, as every server takes it (RFC 6749, 2.3.1), or in the body. `basic` by default. */
+  /**
+   * Where the secret is sent: in the Authorization header, as every server takes it (RFC 6749, 2.3.1), or in the body.
+   * `basic` by default.
+   */
   readonly authentication?: "basic" | "post";
 }
 
@@ -43,12 +46,12 @@ interface Held {
 }
 
 /**
- * Makes a token provider for a client: `createUserClient(address, { token: clientCredentials({ ... }) })`. It gets tokens by the client
- * credentials grant of OAuth 2.0 (RFC 6749, 4.4), keeps each until shortly before it expires, and asks for one at a time,
- * however many calls wait. No call waits for the next one while the last one is good.
+ * Makes a token provider for a client: `createUserClient(address, { token: clientCredentials({ ... }) })`. It gets
+ * tokens by the client credentials grant of OAuth 2.0 (RFC 6749, 4.4), keeps each until shortly before it expires, and
+ * asks for one at a time, however many calls wait. No call waits for the next one while the last one is good.
  *
- * What it throws, calls fail with: UNAVAILABLE if the authorization server cannot be reached, or does not answer as it should,
- * UNAUTHENTICATED if it refuses.
+ * What it throws, calls fail with: UNAVAILABLE if the authorization server cannot be reached, or does not answer as it
+ * should, UNAUTHENTICATED if it refuses.
  *
  * @throws TypeError if the endpoint is no URL, or would have the secret sent in plain text.
  */
@@ -113,7 +116,9 @@ async function request(endpoint: URL, options: ClientCredentials): Promise<Token
   }
 }
 
-/** The cause stays with the error, for who looks; the message says nothing that the authorization server has not said. */
+/**
+ * The cause stays with the error, for who looks; the message says nothing that the authorization server has not said.
+ */
 function toConnectError(error: unknown): ConnectError {
   return new ConnectError(...explain(error), undefined, undefined, error);
 }

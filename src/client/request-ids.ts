@@ -20,7 +20,7 @@ function setterOf(method: DescMethod): ((message: Message) => Message) | undefin
   if (field === undefined) return undefined;
   const name = field.localName;
   return (message) => {
-    if ((message as unknown as Record<string, unknown>)[name] !== "") return message;
+    if ((message as Message & Record<string, unknown>)[name] !== "") return message;
     return Object.assign(clone(method.input, message), { [name]: randomUUID() });
   };
 }

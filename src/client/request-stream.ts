@@ -3,8 +3,8 @@ import type { Message } from "@bufbuild/protobuf";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 
 /**
- * Sends requests, no faster than the server takes them, and then half-closes the call. When the call ends before they do,
- * their source is told to stop.
+ * Sends requests, no faster than the server takes them, and then half-closes the call. When the call ends before they
+ * do, their source is told to stop.
  *
  * @throws what the source throws, and what `encode` throws.
  */

@@ -6,8 +6,8 @@ import type { CallScope } from "./call-scope.ts";
 import { addHeaders, toHeaders } from "./metadata.ts";
 
 /**
- * The responses of a call, read no faster than they are asked for. What came before an error is handed out before it, unless
- * this side called the call off. Leaving a `for await` early cancels the call.
+ * The responses of a call, read no faster than they are asked for. What came before an error is handed out before it,
+ * unless this side called the call off. Leaving a `for await` early cancels the call.
  */
 export class ResponseStream implements AsyncIterableIterator<Message> {
   /** Complete when the last response has been handed out. */

@@ -22,8 +22,9 @@ export interface ClientOptions {
   /** Sent with each call, as `authorization: Bearer ...`. */
   readonly token?: Token;
   /**
-   * Whether connections are secured, and how: true trusts the authorities that Node.js knows. By default they are not, and a
-   * `token` is sent to this machine only; false sends it in plain text elsewhere too, where a mesh encrypts it or nobody listens.
+   * Whether connections are secured, and how: true trusts the authorities that Node.js knows. By default they are not,
+   * and a `token` is sent to this machine only; false sends it in plain text elsewhere too, where a mesh encrypts it or
+   * nobody listens.
    */
   readonly tls?: boolean | TlsClientOptions;
   /** Credentials of grpc-js, instead of `tls`, for what that cannot say. */
@@ -31,8 +32,8 @@ export interface ClientOptions {
   /** Options of the grpc-js channel, over those that the client sets itself. */
   readonly channelOptions?: ChannelOptions;
   /**
-   * Timeout of calls that state none, in milliseconds, instead of the default deadline that the contract states for their
-   * method; Infinity for none.
+   * Timeout of calls that state none, in milliseconds, instead of the default deadline that the contract states for
+   * their method; Infinity for none.
    */
   readonly defaultTimeoutMs?: number;
   /**
@@ -47,8 +48,8 @@ export interface ClientOptions {
 }
 
 /**
- * Connect's client of a service, and more: it can be closed, leaving a `for await` over responses cancels their call, and
- * client-streaming methods take any iterable, for an array with `x-expected-count`.
+ * Connect's client of a service, and more: it can be closed, leaving a `for await` over responses cancels their call,
+ * and client-streaming methods take any iterable, for an array with `x-expected-count`.
  */
 export type ServiceClient<S extends DescService> = ServiceMethods<S> &
   Disposable & {
@@ -63,9 +64,10 @@ type ServiceMethods<S extends DescService> = {
 };
 
 /**
- * Makes a client of a service at an address as gRPC writes it, such as `localhost:50051` or `dns:///users.example.com:443`.
- * It connects when it is first used. Deadlines and retries are those of the contract. What can have a `request_id` gets
- * one, so that it is retried as well; clients of the same address in one process share one budget of retries.
+ * Makes a client of a service at an address as gRPC writes it, such as `localhost:50051` or
+ * `dns:///users.example.com:443`. It connects when it is first used. Deadlines and retries are those of the contract.
+ * What can have a `request_id` gets one, so that it is retried as well; clients of the same address in one process
+ * share one budget of retries.
  *
  * @throws Error if a method of the service states no policy, or if the token would leave this machine in plain text.
  */

@@ -37,16 +37,17 @@ const RETRY_POLICY: MethodConfig["retryPolicy"] = {
 };
 
 /**
- * A bucket of tokens: each UNAVAILABLE takes one, each success gives a tenth back, and nothing is retried while it is not more than
- * half full. So a service that is down gets seven attempts too many from each client and then none, and one that drops a few calls, all of
- * them.
+ * A bucket of tokens: each UNAVAILABLE takes one, each success gives a tenth back, and nothing is retried while it is
+ * not more than half full. So a service that is down gets seven attempts too many from each client and then none, and
+ * one that drops a few calls, all of them.
  */
 const RETRY_THROTTLING: ServiceConfig["retryThrottling"] = { maxTokens: 20, tokenRatio: 0.1 };
 
 /**
- * Leaves an address out for a while at which nearly all calls fail while others serve (gRFC A50). grpc-js takes every code but OK for a
- * failure, so the limits are wide: a caller who asks only for users that do not exist never loses all addresses. Its names and
- * durations are those that grpc-js reads, which are not quite those of the JSON form of protobuf.
+ * Leaves an address out for a while at which nearly all calls fail while others serve (gRFC A50). grpc-js takes every
+ * code but OK for a failure, so the limits are wide: a caller who asks only for users that do not exist never loses all
+ * addresses. Its names and durations are those that grpc-js reads, which are not quite those of the JSON form of
+ * protobuf.
  */
 const OUTLIER_DETECTION = {
   interval: { seconds: 5, nanos: 0 },
@@ -58,9 +59,9 @@ const OUTLIER_DETECTION = {
 };
 
 /**
- * Makes the service config of a client of these services. Calls go to all addresses in turn, but for those that fail where others
- * serve. Those of methods that the contract calls idempotent (`idempotency_level`) are retried while they fail with UNAVAILABLE, and
- * with `setsRequestIds` those whose requests have a `request_id` (AIP-155).
+ * Makes the service config of a client of these services. Calls go to all addresses in turn, but for those that fail
+ * where others serve. Those of methods that the contract calls idempotent (`idempotency_level`) are retried while they
+ * fail with UNAVAILABLE, and with `setsRequestIds` those whose requests have a `request_id` (AIP-155).
  */
 export function toServiceConfig(
   services: readonly DescService[],

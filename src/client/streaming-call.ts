@@ -9,8 +9,8 @@ import { ResponseStream } from "./response-stream.ts";
 import { asIs, decoderOf, encode } from "./wire.ts";
 
 /**
- * Makes a call that streams requests, responses or both; on the wire they are all alike. Resolves with the response headers,
- * while requests are sent already.
+ * Makes a call that streams requests, responses or both; on the wire they are all alike. Resolves with the response
+ * headers, while requests are sent already.
  */
 export async function callStreaming(client: Client, request: StreamRequest, scope: CallScope): Promise<StreamResponse> {
   const { service, method, message, header } = request;

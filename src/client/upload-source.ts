@@ -18,7 +18,8 @@ export interface OpenSource extends AsyncDisposable {
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * Opens what is to be uploaded, and reads it once, for its size and SHA-256. A file must not change until it is disposed of.
+ * Opens what is to be uploaded, and reads it once, for its size and SHA-256. A file must not change until it is
+ * disposed of.
  *
  * @throws what the source or the file system throws; and the signal's reason, when it is aborted.
  */

@@ -28,7 +28,10 @@ export interface UploadProgress {
 export interface UploadOptions extends Pick<CallOptions, "headers" | "signal" | "timeoutMs"> {
   /** The format of the file; may be left out for a path that ends with `.csv`, `.ndjson` or `.jsonl`. */
   readonly format?: "csv" | "ndjson";
-  /** Identifies the upload, a UUID; a new one by default. Sent again with the same one, a file goes on where it was interrupted. */
+  /**
+   * Identifies the upload, a UUID; a new one by default. Sent again with the same one, a file goes on where it was
+   * interrupted.
+   */
   readonly uploadId?: string;
   /** How often the file is sent at most; 10 times by default. */
   readonly maxAttempts?: number;
@@ -39,14 +42,15 @@ export interface UploadOptions extends Pick<CallOptions, "headers" | "signal" | 
 const MAX_ATTEMPTS = 10;
 
 /**
- * Imports a file of users: a path, bytes, or a stream of bytes, which is kept in a temporary file meanwhile, because its SHA-256 goes
- * first. When the call breaks off, the file is sent again with the same id, to any replica: each row is imported once.
+ * Imports a file of users: a path, bytes, or a stream of bytes, which is kept in a temporary file meanwhile, because
+ * its SHA-256 goes first. When the call breaks off, the file is sent again with the same id, to any replica: each row
+ * is imported once.
  *
  * Resolves with the report, which also tells of rows that could not be imported.
  *
  * @throws TypeError if the format is not known.
- * @throws ConnectError if the file is refused, could not be sent in so many attempts, or the signal is aborted. What the source throws is
- * thrown as it is.
+ * @throws ConnectError if the file is refused, could not be sent in so many attempts, or the signal is aborted. What
+ * the source throws is thrown as it is.
  */
 export async function upload(
   client: UploadingClient,

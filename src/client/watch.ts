@@ -15,11 +15,14 @@ export interface WatchOptions extends Pick<CallOptions, "headers" | "signal"> {
   /** Goes on after the event that had this token, perhaps of another process. */
   readonly resumeToken?: string;
   /**
-   * What happens when the changes since then are no longer kept: the watch fails with OUT_OF_RANGE, or begins again with a snapshot,
-   * after which users whom it did not name are gone. It fails by default.
+   * What happens when the changes since then are no longer kept: the watch fails with OUT_OF_RANGE, or begins again
+   * with a snapshot, after which users whom it did not name are gone. It fails by default.
    */
   readonly onExpired?: "fail" | "snapshot";
-  /** Time without an event after which the service is to say that it is there, in milliseconds, from 100; 5000 by default. */
+  /**
+   * Time without an event after which the service is to say that it is there, in milliseconds, from 100; 5000 by
+   * default.
+   */
   readonly heartbeatMs?: number;
   /** Hands heartbeats out as well, whose tokens are newer than those of the last change. Not by default. */
   readonly heartbeats?: boolean;
@@ -151,16 +154,20 @@ export class Watch implements AsyncIterableIterator<WatchUsersResponse>, AsyncDi
   }
 }
 
-/** Whether a token leads nowhere: changes are not kept for so long, or the service that made it has forgotten everything. */
+/**
+ * Whether a token leads nowhere: changes are not kept for so long, or the service that made it has forgotten
+ * everything.
+ */
 function isExpired(error: ConnectError): boolean {
   if (error.code === Code.OutOfRange) return true;
   return readFailure(error).violations.some(({ field }) => field === "resume_token");
 }
 
 /**
- * Watches users: `for await (const event of watch(client, { snapshot: true }))`. When a call breaks off, or is silent for longer than it
- * should, the next one goes on where it was left, on any replica: no change is missed, and none handed out twice. It ends when
- * the loop is left; it fails with what waiting does not mend, and with the caller's own cancellation.
+ * Watches users: `for await (const event of watch(client, { snapshot: true }))`. When a call breaks off, or is silent
+ * for longer than it should, the next one goes on where it was left, on any replica: no change is missed, and none
+ * handed out twice. It ends when the loop is left; it fails with what waiting does not mend, and with the caller's own
+ * cancellation.
  */
 export function watch(client: WatchingClient, options: WatchOptions = {}): Watch {
   return new Watch(client, options);

@@ -7,10 +7,10 @@ type Fields = Record<string, unknown>;
 type Choice = { readonly case: string | undefined; readonly value?: unknown } | undefined;
 
 /**
- * Compiles what cuts the lists and maps of a message to one item more than the contract allows (max_items, max_pairs), which is
- * enough for validation to refuse the message. Validation looks at each item before it counts them, which can take
- * seconds: so this has to be done before. Lists inside of lists stay as they are. Returns undefined for messages whose
- * contract limits no list.
+ * Compiles what cuts the lists and maps of a message to one item more than the contract allows (max_items, max_pairs),
+ * which is enough for validation to refuse the message. Validation looks at each item before it counts them, which can
+ * take seconds: so this has to be done before. Lists inside of lists stay as they are. Returns undefined for messages
+ * whose contract limits no list.
  */
 export function compileCut(schema: DescMessage, outer: readonly DescMessage[] = []): Cut | undefined {
   if (outer.includes(schema)) return undefined;

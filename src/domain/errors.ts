@@ -182,7 +182,10 @@ export class TooManyUsersError extends Error {
   }
 }
 
-/** What keeps the users cannot be reached, or is too busy. Nothing has been changed, or doing it again changes nothing twice. */
+/**
+ * What keeps the users cannot be reached, or is too busy. Nothing has been changed, or doing it again changes nothing
+ * twice.
+ */
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
 

@@ -62,14 +62,16 @@ export function applyTo(text: string, operation: TextOperation): string {
 }
 
 /**
- * What an operation becomes when another one, which was made for the same text, has been applied first. Where both insert at the
- * same place, what the other one inserts comes first. Both operations are in their shortest form.
+ * What an operation becomes when another one, which was made for the same text, has been applied first. Where both
+ * insert at the same place, what the other one inserts comes first. Both operations are in their shortest form.
  */
 export function transform(operation: TextOperation, applied: TextOperation): TextOperation {
   return type.transform(operation as TextOp, applied as TextOp, "right") as TextOperation;
 }
 
-/** An operation that makes one text of the other: it replaces what lies between what they begin and what they end with. */
+/**
+ * An operation that makes one text of the other: it replaces what lies between what they begin and what they end with.
+ */
 export function differenceOf(before: string, after: string): TextOperation {
   const start = commonStart(before, after);
   const end = commonEnd(before, after, start);

@@ -11,7 +11,10 @@ const MAX_COUNTER = 2 ** 26 - 1;
 let lastMs = 0;
 let counter = 0;
 
-/** The latest id. Written here digit by digit, and then copied, because a text put together from pieces takes twice the time. */
+/**
+ * The latest id. Written here digit by digit, and then copied, because a text put together from pieces takes twice the
+ * time.
+ */
 const text = Buffer.from("00000000-0000-7000-8000-000000000000", "latin1");
 const DIGITS = Buffer.from("0123456789abcdef", "latin1");
 const RAND_A = 14;
@@ -19,8 +22,8 @@ const RAND_B = 19;
 const NODE = 24;
 
 /**
- * Makes a UUIDv7 (RFC 9562) that is greater than all this process has made before: the time in milliseconds, a counter of
- * 26 bits, and 48 random bits. Should the clock step back or the counter run over, time goes on from the latest id.
+ * Makes a UUIDv7 (RFC 9562) that is greater than all this process has made before: the time in milliseconds, a counter
+ * of 26 bits, and 48 random bits. Should the clock step back or the counter run over, time goes on from the latest id.
  */
 export function newUserId(): string {
   const now = Date.now();

@@ -1,12 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { cors } from "@connectrpc/connect";
-import { EXPECTED_COUNT } from "../contract/headers.ts";
-import { RESPONSE_HEADERS } from "./forward.ts";
+import { REQUEST_HEADERS, RESPONSE_HEADERS } from "./forward.ts";
 
 const ALLOWED_METHODS = cors.allowedMethods.join(", ");
-const ALLOWED_HEADERS = [...cors.allowedHeaders, "authorization", EXPECTED_COUNT, "x-request-id", "traceparent"].join(
-  ", ",
-);
+const ALLOWED_HEADERS = [...cors.allowedHeaders, ...REQUEST_HEADERS].join(", ");
 // Trailers of unary calls come as headers in Connect.
 const EXPOSED_HEADERS = [
   ...cors.exposedHeaders,
@@ -17,8 +14,9 @@ const EXPOSED_HEADERS = [
 const MAX_AGE_SECONDS = "7200";
 
 /**
- * Lets scripts of the pages at `origins` call and read (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol); `*` stands
- * for all. Answers a preflight itself, and says so by returning true. Nobody is allowed to send cookies: nothing here reads them.
+ * Lets scripts of the pages at `origins` call and read (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol); `*`
+ * stands for all. Answers a preflight itself, and says so by returning true. Nobody is allowed to send cookies: nothing
+ * here reads them.
  */
 export function createCors(
   origins: readonly string[],

@@ -9,14 +9,14 @@ import {
 } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type MethodImpl, type Transport } from "@connectrpc/connect";
 import pLimit from "p-limit";
-import { EXPECTED_COUNT } from "../contract/headers.ts";
+import { EXPECTED_COUNT, NEXT_PAGE_TOKEN, REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
 
 /** What callers may tell the server beside their message. */
-const REQUEST_HEADERS = ["authorization", EXPECTED_COUNT, "x-request-id", "traceparent", "tracestate"];
+export const REQUEST_HEADERS = ["authorization", EXPECTED_COUNT, REQUEST_ID, TRACEPARENT, "tracestate"];
 
 /** What the server tells callers beside its messages. */
-export const RESPONSE_HEADERS = ["x-request-id", "x-next-page-token", "grpc-retry-pushback-ms"];
+export const RESPONSE_HEADERS = [REQUEST_ID, NEXT_PAGE_TOKEN, "grpc-retry-pushback-ms"];
 
 const DETAILS = createRegistry(file_google_rpc_error_details);
 
@@ -24,8 +24,8 @@ const DETAILS = createRegistry(file_google_rpc_error_details);
 export type AddedHeaders = (context: HandlerContext) => readonly (readonly [name: string, value: string])[];
 
 /**
- * An implementation of a method that calls the same method of `upstream`. It has no policy of its own: deadline, metadata,
- * cancellation, back-pressure and errors pass through as they are.
+ * An implementation of a method that calls the same method of `upstream`. It has no policy of its own: deadline,
+ * metadata, cancellation, back-pressure and errors pass through as they are.
  */
 export function forward<M extends DescMethod>(method: M, upstream: Transport, added: AddedHeaders): MethodImpl<M> {
   // TypeScript does not follow the kind of a method to the type of its implementation.
@@ -83,15 +83,18 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
   }
 }
 
-/** How many streams may have their first message read at a time, and for how many milliseconds each: large ones take megabytes. */
+/**
+ * How many streams may have their first message read at a time, and for how many milliseconds each: large ones take
+ * megabytes.
+ */
 const FIRST_MESSAGES = 16;
 const FIRST_MESSAGE_MS = 5000;
 
 const firstMessages = pLimit(FIRST_MESSAGES);
 
 /**
- * Reads the first message of a stream in its turn, unless the call has ended by then. Meanwhile the server has been asked, and has refused
- * whoever may not call: of them, nothing is read.
+ * Reads the first message of a stream in its turn, unless the call has ended by then. Meanwhile the server has been
+ * asked, and has refused whoever may not call: of them, nothing is read.
  */
 async function* beginInTurn<T>(requests: AsyncIterable<T>, ended: AbortSignal): AsyncGenerator<T> {
   const reading = requests[Symbol.asyncIterator]();

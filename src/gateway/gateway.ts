@@ -21,15 +21,24 @@ export interface GatewayOptions {
   readonly maxStreams: number;
   /** How large the headers of a request of HTTP/1.1 may be, in bytes; 0 for what Node.js allows. */
   readonly maxHeaderListSize: number;
-  /** The size of the largest message of a method that is read, in bytes, after decompression. Callers are not known before that. */
+  /**
+   * The size of the largest message of a method that is read, in bytes, after decompression. Callers are not known
+   * before that.
+   */
   maxMessageBytes(method: DescMethod): number;
-  /** Milliseconds after which a connection of HTTP/1.1 is closed that carries nothing, though calls are open: nobody reads, say. */
+  /**
+   * Milliseconds after which a connection of HTTP/1.1 is closed that carries nothing, though calls are open: nobody
+   * reads, say.
+   */
   readonly longestSilenceMs: number;
   /** The origins of the pages whose scripts may call; `*` for all. */
   readonly origins: readonly string[];
   /** The header by which the server believes the gateway who calls. */
   callerHeader(address: string): readonly [name: string, value: string];
-  /** Holds a connection of HTTP/2 to the limits of such connections: their headers, their age, their idleness, floods of frames. */
+  /**
+   * Holds a connection of HTTP/2 to the limits of such connections: their headers, their age, their idleness, floods of
+   * frames.
+   */
   watch(socket: Socket): void;
 }
 
@@ -45,15 +54,18 @@ export interface Gateway {
   close(): void;
 }
 
-/** How long a client may take for the headers of a request, in milliseconds, and a connection of HTTP/1.1 may wait for one. */
+/**
+ * How long a client may take for the headers of a request, in milliseconds, and a connection of HTTP/1.1 may wait for
+ * one.
+ */
 const HEADERS_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
 /** How often that is looked at. Node's default is half a minute. */
 const CHECK_MS = 2000;
 
 /**
- * Makes a gateway. It translates protocols and does nothing else: every call goes to the server as a gRPC call, through all of
- * its interceptors, so that there is one place for each policy.
+ * Makes a gateway. It translates protocols and does nothing else: every call goes to the server as a gRPC call, through
+ * all of its interceptors, so that there is one place for each policy.
  */
 export function createGateway(options: GatewayOptions): Gateway {
   const { services, maxStreams, maxHeaderListSize, maxMessageBytes, callerHeader } = options;
@@ -106,7 +118,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       keepAliveTimeout: IDLE_TIMEOUT_MS,
       // Uploads take as long as their deadline; see the handler.
       requestTimeout: 0,
-      // Otherwise all but the first of them are dropped, also of several `authorization`; see joinRepeatedAuthorization.
+      // Otherwise all but the first of them are dropped, also of several `authorization`; see
+      // joinRepeatedAuthorization.
       joinDuplicateHeaders: true,
       ...(maxHeaderListSize > 0 && { maxHeaderSize: maxHeaderListSize }),
     },

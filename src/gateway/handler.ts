@@ -14,16 +14,16 @@ export const callerAddress = createContextKey<string>("");
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * How long a client may take to send a request of one message, or the rest of one that has been answered, in milliseconds. Streams have
- * the deadline of their method.
+ * How long a client may take to send a request of one message, or the rest of one that has been answered, in
+ * milliseconds. Streams have the deadline of their method.
  */
 const MESSAGE_TIMEOUT_MS = 30_000;
 
 type Handler = ConnectRouter["handlers"][number];
 
 /**
- * Answers requests of Connect, gRPC-Web and gRPC for the services that `routes` adds. A request that is none of theirs is
- * answered in JSON, as Connect has errors.
+ * Answers requests of Connect, gRPC-Web and gRPC for the services that `routes` adds. A request that is none of theirs
+ * is answered in JSON, as Connect has errors.
  */
 export function createRequestHandler(routes: (router: ConnectRouter) => void): RequestHandler {
   const router = createConnectRouter({ acceptCompression: [compressionGzip] });
@@ -54,7 +54,10 @@ async function answer(handler: Handler, request: IncomingMessage, response: Serv
   }
 }
 
-/** The body of a request. What of it comes after the answer is let pass, so that another request can follow on the connection. */
+/**
+ * The body of a request. What of it comes after the answer is let pass, so that another request can follow on the
+ * connection.
+ */
 function readUntilAnswered(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
   const body = request.iterator({ destroyOnReturn: false });
   response.once("close", () => {
@@ -71,8 +74,8 @@ export function limitTime(request: IncomingMessage): void {
 }
 
 /**
- * Answers with an error in JSON, as Connect has them, `code` being the name of a gRPC code in lower case. Closes a connection of
- * HTTP/1.1, so that the rest of the request need not be read.
+ * Answers with an error in JSON, as Connect has them, `code` being the name of a gRPC code in lower case. Closes a
+ * connection of HTTP/1.1, so that the rest of the request need not be read.
  */
 export function refuse(response: ServerResponse, status: number, code: string, message: string): void {
   if (response.req.httpVersionMajor < 2) response.setHeader("connection", "close");

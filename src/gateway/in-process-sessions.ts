@@ -11,9 +11,10 @@ import type { Duplex } from "node:stream";
 const AUTHORITY = "http://in-process";
 
 /**
- * Node closes a connection, and breaks its calls, when about a thousand of them were reset in one go; see docs/operations.md. Here the
- * calls of many callers share a connection, and a reset is a caller who has gone: no number of these may end the calls of others. So a
- * connection is given up after half of that, with so few calls open that all of them may be reset as well.
+ * Node closes a connection, and breaks its calls, when about a thousand of them were reset in one go; see
+ * docs/operations.md. Here the calls of many callers share a connection, and a reset is a caller who has gone: no
+ * number of these may end the calls of others. So a connection is given up after half of that, with so few calls open
+ * that all of them may be reset as well.
  */
 const MAX_RESETS = 450;
 
@@ -32,8 +33,8 @@ export class InProcessSessions {
   #closed = false;
 
   /**
-   * `connect` opens a connection, over which the server allows `maxStreams` calls at a time: calls beyond that, or beyond what is
-   * safe, get another.
+   * `connect` opens a connection, over which the server allows `maxStreams` calls at a time: calls beyond that, or
+   * beyond what is safe, get another.
    */
   constructor(connect: () => Duplex, maxStreams: number) {
     this.#connect = connect;

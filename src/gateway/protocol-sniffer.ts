@@ -7,8 +7,8 @@ const PREFACE = Buffer.from("PRI * HTTP/2");
 type Accept = (socket: Socket) => void;
 
 /**
- * Hands a connection on by the protocol that its first bytes are of: HTTP/1.1, or HTTP/2 with prior knowledge. Closes it when no
- * byte comes for `timeoutMs` before that is clear.
+ * Hands a connection on by the protocol that its first bytes are of: HTTP/1.1, or HTTP/2 with prior knowledge. Closes
+ * it when no byte comes for `timeoutMs` before that is clear.
  */
 export function sniffProtocol(socket: Socket, http1: Accept, http2: Accept, timeoutMs: number): void {
   const onTimeout = () => socket.destroy();

@@ -10,8 +10,8 @@ const UNIT_MS = new Map([
 ]);
 
 /**
- * Makes a request ask for a day where it asks for longer, in the header of Connect (milliseconds) or of gRPC-Web: no method has
- * so late a deadline. Other timeouts stay as they are, also those that are none.
+ * Makes a request ask for a day where it asks for longer, in the header of Connect (milliseconds) or of gRPC-Web: no
+ * method has so late a deadline. Other timeouts stay as they are, also those that are none.
  */
 export function shortenTimeouts(headers: IncomingHttpHeaders): void {
   if (isTooLong(headers["connect-timeout-ms"])) headers["connect-timeout-ms"] = String(LONGEST_MS);

@@ -1,6 +1,6 @@
 /**
- * What counts as one address: an IPv4 address, also in its IPv6 form (RFC 4291, section 2.5.5.2), or the 64 leading bits of an IPv6
- * address, since whoever has one of those has them all (RFC 6177). Takes addresses as Node writes them.
+ * What counts as one address: an IPv4 address, also in its IPv6 form (RFC 4291, section 2.5.5.2), or the 64 leading
+ * bits of an IPv6 address, since whoever has one of those has them all (RFC 6177). Takes addresses as Node writes them.
  */
 export function addressGroup(address: string): string {
   if (!address.includes(":")) return address;

@@ -10,8 +10,8 @@ export interface CallRecord {
 }
 
 /**
- * grpc-js gives interceptors and handlers no common context but the request metadata, one object per call. A property of
- * our own on it does what a WeakMap would, without the work that its entries make for the garbage collector.
+ * grpc-js gives interceptors and handlers no common context but the request metadata, one object per call. A property
+ * of our own on it does what a WeakMap would, without the work that its entries make for the garbage collector.
  */
 const RECORD = Symbol("call record");
 

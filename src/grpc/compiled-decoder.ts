@@ -21,18 +21,18 @@ const MAX_UINT32 = 2 ** 32 - 1;
 let varint = 0;
 
 /**
- * Compiles a decoder for one message type that takes a fraction of the general decoder's time, and makes the same messages.
- * Returns undefined for types that are not proto3, and for wrappers. The decoder returns undefined for bytes that it does not
- * know how to decode: it knows strings, integers, booleans, enums and messages of these, outside lists, maps and oneofs, with
- * field numbers up to 15. Text beyond ASCII, nested messages in several pieces, negative numbers, numbers out of range, and
- * everything that is malformed it leaves to the general decoder.
+ * Compiles a decoder for one message type that takes a fraction of the general decoder's time, and makes the same
+ * messages. Returns undefined for types that are not proto3, and for wrappers. The decoder returns undefined for bytes
+ * that it does not know how to decode: it knows strings, integers, booleans, enums and messages of these, outside
+ * lists, maps and oneofs, with field numbers up to 15. Text beyond ASCII, nested messages in several pieces, negative
+ * numbers, numbers out of range, and everything that is malformed it leaves to the general decoder.
  */
 export function compileDecoder(schema: DescMessage): ((bytes: Buffer) => Message | undefined) | undefined {
   const read = compileMessage(schema);
   if (read === undefined) return undefined;
   return (bytes) => {
     const message = create(schema);
-    return read(bytes, 0, bytes.length, message as unknown as Fields) === NOT_DECODED ? undefined : message;
+    return read(bytes, 0, bytes.length, message as Message & Fields) === NOT_DECODED ? undefined : message;
   };
 }
 
@@ -100,7 +100,7 @@ function nestedReader(field: DescField & { message: DescMessage }, outer: readon
     if (start === NOT_DECODED || length > end - start || message[localName] !== undefined) return NOT_DECODED;
     const value = create(schema);
     message[localName] = value;
-    return read(bytes, start, start + length, value as unknown as Fields);
+    return read(bytes, start, start + length, value as Message & Fields);
   };
 }
 

@@ -2,8 +2,8 @@ import { type DescField, type DescMessage, type Message, ScalarType } from "@buf
 import { Edition, FeatureSet_FieldPresence, isWrapperDesc } from "@bufbuild/protobuf/wkt";
 
 /**
- * Writes a message or a field of one at `offset`, and returns where it ends, or NOT_ENCODED if only the general encoder can
- * do it.
+ * Writes a message or a field of one at `offset`, and returns where it ends, or NOT_ENCODED if only the general encoder
+ * can do it.
  */
 type Write = (value: unknown, offset: number) => number;
 
@@ -25,11 +25,11 @@ const VARINT = 0;
 const LENGTH_DELIMITED = 2;
 
 /**
- * Compiles an encoder for one message type that takes a fraction of the general encoder's time, and writes the same bytes.
- * Returns undefined for types it does not know how to encode: it knows strings, integers, booleans, enums and proto3 messages
- * of these, with field numbers up to 15. The encoder returns undefined for messages it does not know how to encode: very long
- * ones, ones that hold a message of more than 127 bytes, and ones with unknown fields, negative numbers, values out of
- * range, or anything in a list, a map, a oneof, or a message of another kind.
+ * Compiles an encoder for one message type that takes a fraction of the general encoder's time, and writes the same
+ * bytes. Returns undefined for types it does not know how to encode: it knows strings, integers, booleans, enums and
+ * proto3 messages of these, with field numbers up to 15. The encoder returns undefined for messages it does not know
+ * how to encode: very long ones, ones that hold a message of more than 127 bytes, and ones with unknown fields,
+ * negative numbers, values out of range, or anything in a list, a map, a oneof, or a message of another kind.
  */
 export function compileEncoder(schema: DescMessage): ((message: Message) => Buffer | undefined) | undefined {
   const write = compileMessage(schema);
@@ -61,8 +61,8 @@ function compileMessage(schema: DescMessage, outer: readonly DescMessage[] = [])
 }
 
 /**
- * Says whether protobuf-es keeps messages of this type in a way of their own: wrappers as plain values, and those that are
- * not proto3 with their defaults elsewhere.
+ * Says whether protobuf-es keeps messages of this type in a way of their own: wrappers as plain values, and those that
+ * are not proto3 with their defaults elsewhere.
  */
 export function isSpecial(schema: DescMessage): boolean {
   return isWrapperDesc(schema) || schema.file.edition !== Edition.EDITION_PROTO3;

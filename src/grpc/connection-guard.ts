@@ -11,7 +11,10 @@ import { onSessionStart } from "./session-start.ts";
 
 /** What a guard needs besides its limits. */
 export interface GuardOptions {
-  /** Milliseconds that the longest call with a deadline takes: what its connection is given after it has been told to go. */
+  /**
+   * Milliseconds that the longest call with a deadline takes: what its connection is given after it has been told to
+   * go.
+   */
   readonly longestCallMs: number;
   /** Is told what was cut off: at once, then every ten seconds at most. */
   readonly report: CutReport;
@@ -26,15 +29,18 @@ const SWEEP_MS = 1000;
 /** How many looks long a connection that was closed may take to go before its socket is destroyed. */
 const LINGER_SWEEPS = 10;
 
-/** What may arrive between two looks while no call is open: what was under way when the last one ended, and some headers. */
+/**
+ * What may arrive between two looks while no call is open: what was under way when the last one ended, and some
+ * headers.
+ */
 const STRAY_BYTES = 1024 * 1024;
 
 /**
- * Holds connections to their limits: refuses those that are too many, and cuts off those that never call, send what is no
- * call, or whose peer is gone. Those that are idle or old are told to go, and closed when their calls have ended.
+ * Holds connections to their limits: refuses those that are too many, and cuts off those that never call, send what is
+ * no call, or whose peer is gone. Those that are idle or old are told to go, and closed when their calls have ended.
  *
- * One look at all connections, each second, does what would take several timers for each. grpc-js has options for some of it, but
- * its PING on a connection that is told to go fails, and takes the open calls along.
+ * One look at all connections, each second, does what would take several timers for each. grpc-js has options for some
+ * of it, but its PING on a connection that is told to go fails, and takes the open calls along.
  */
 export class ConnectionGuard {
   /** All connections of the process: those that others look after have to be admitted here. */
@@ -123,7 +129,10 @@ export class ConnectionGuard {
     if (isFaulty && !session.destroyed) this.#onControlFrame(connection);
   };
 
-  /** Finds the connection of a session whose first call begins. Sessions of other servers in this process have none here. */
+  /**
+   * Finds the connection of a session whose first call begins. Sessions of other servers in this process have none
+   * here.
+   */
   #adopt(session: Http2Session): void {
     const connection = this.#connections.get(keyOf(session.socket));
     if (connection === undefined) return;
@@ -148,7 +157,8 @@ export class ConnectionGuard {
   ): void {
     connection.openCalls++;
     connection.used = true;
-    // Of what has been read already, nothing more becomes a call. Not at once: grpc-js throws if it cannot answer a call that begins.
+    // Of what has been read already, nothing more becomes a call. Not at once: grpc-js throws if it cannot answer a
+    // call that begins.
     if (connection.closedAt !== undefined) process.nextTick(() => connection.session?.destroy());
     connection.instantCancels.begin(id, connection.socket.bytesRead);
     const { maxHeaderListSize } = this.#limits;
@@ -233,14 +243,17 @@ export class ConnectionGuard {
     }
   }
 
-  /** How long calls may be open that had begun when their connection was told to go: by then a deadline or their age has ended them. */
+  /**
+   * How long calls may be open that had begun when their connection was told to go: by then a deadline or their age has
+   * ended them.
+   */
   #longestLeaveMs(): number {
     return Math.max(this.#longestCallMs, longestJittered(this.#limits.maxAgeMs)) + SWEEP_MS;
   }
 
   /**
-   * Sends PINGs, however much arrives: only who answers them sends whole frames. A peer that is stopped, gone, or that sends
-   * headers for ever (CONTINUATION frames, between which nothing else may come) does not.
+   * Sends PINGs, however much arrives: only who answers them sends whole frames. A peer that is stopped, gone, or that
+   * sends headers for ever (CONTINUATION frames, between which nothing else may come) does not.
    */
   #askWhetherThere(connection: Connection, session: Http2Session, now: number): void {
     const { keepaliveTimeMs, keepaliveTimeoutMs } = this.#limits;

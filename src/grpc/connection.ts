@@ -6,7 +6,10 @@ import { jittered } from "./jittered.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A PING is free if the server has sent this much since the last: more than answers to PINGs, so a call moved. See gRFC A8. */
+/**
+ * A PING is free if the server has sent this much since the last: more than answers to PINGs, so a call moved. See gRFC
+ * A8.
+ */
 const MORE_THAN_ANSWERS = 64;
 
 /** What a guard knows of a connection. Times are those of performance.now. */
@@ -71,7 +74,10 @@ export class Connection {
     return this.#controlFrames;
   }
 
-  /** Tells the peer to make its next calls elsewhere. Its open calls go on, and so do PINGs, which a closed session sends no more. */
+  /**
+   * Tells the peer to make its next calls elsewhere. Its open calls go on, and so do PINGs, which a closed session
+   * sends no more.
+   */
   retire(why: string, now: number): void {
     this.retiredAt = now;
     this.goAway(constants.NGHTTP2_NO_ERROR, why);

@@ -15,7 +15,10 @@ export type CutReport = (counts: Readonly<Partial<Record<CutReason, number>>>) =
 
 const REPORT_MS = 10_000;
 
-/** Counts the connections that were cut off, so that thousands of them make few log lines. Holds no address, which is personal. */
+/**
+ * Counts the connections that were cut off, so that thousands of them make few log lines. Holds no address, which is
+ * personal.
+ */
 export class CutConnections {
   readonly #report: CutReport;
   readonly #counts = new Map<CutReason, number>();

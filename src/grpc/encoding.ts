@@ -9,8 +9,8 @@ import { exceedsStructure } from "./structure.ts";
 export type Encode = (message: Message) => Buffer;
 
 /**
- * Makes the encoder of one message type. Frozen messages of the types in `stored` are encoded once, and then served from
- * memory for as long as they exist; so are messages that do nothing but wrap one of these.
+ * Makes the encoder of one message type. Frozen messages of the types in `stored` are encoded once, and then served
+ * from memory for as long as they exist; so are messages that do nothing but wrap one of these.
  */
 export function createEncoder(schema: DescMessage, stored: ReadonlySet<DescMessage>): Encode {
   const encode = createPlainEncoder(schema);

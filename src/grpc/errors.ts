@@ -58,7 +58,10 @@ export class TooManyStreamsError extends Error {
   }
 }
 
-/** A stream without a deadline has lived as long as its connection may; it can be opened again, here or at another replica. */
+/**
+ * A stream without a deadline has lived as long as its connection may; it can be opened again, here or at another
+ * replica.
+ */
 export class StreamAgedError extends Error {
   override readonly name = "StreamAgedError";
 

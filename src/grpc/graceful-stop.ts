@@ -46,15 +46,15 @@ export interface StopTimes {
 }
 
 /**
- * How long connections have to close after the last call, in milliseconds: the statuses under way arrive, but nobody waits
- * for a client that has its status and yet goes on sending.
+ * How long connections have to close after the last call, in milliseconds: the statuses under way arrive, but nobody
+ * waits for a client that has its status and yet goes on sending.
  */
 const LAST_WORDS_MS = 250;
 
 /**
- * Stops a server so that no client sees an error that a retry would not mend: says NOT_SERVING, waits, stops
- * listening and tells every connection to go away (GOAWAY), ends live streams with UNAVAILABLE, lets other calls finish,
- * ends those that do not in time with UNAVAILABLE too, and closes what is left.
+ * Stops a server so that no client sees an error that a retry would not mend: says NOT_SERVING, waits, stops listening
+ * and tells every connection to go away (GOAWAY), ends live streams with UNAVAILABLE, lets other calls finish, ends
+ * those that do not in time with UNAVAILABLE too, and closes what is left.
  */
 export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs }: StopTimes): Promise<void> {
   const { entrances, server, connections, gateway, health, live, calls } = parts;
@@ -68,8 +68,8 @@ export async function stopGracefully(parts: StoppableParts, { delayMs, timeoutMs
   await Promise.race([calls.idle(), setTimeout(timeoutMs, undefined, { ref: false })]);
 
   calls.end(new ServerStoppingError());
-  // Not before: without PINGs, nobody could tell a cut stream from a complete one. The callback says nothing, since grpc-js
-  // does not wait for connections that it did not accept itself.
+  // Not before: without PINGs, nobody could tell a cut stream from a complete one. The callback says nothing, since
+  // grpc-js does not wait for connections that it did not accept itself.
   server.tryShutdown(() => {});
   const told = Promise.all([connections.gone(), gateway?.idle()]);
   await Promise.race([told, setTimeout(LAST_WORDS_MS, undefined, { ref: false })]);

@@ -11,9 +11,9 @@ const KEPT: ReadonlySet<string> = new Set([":authority", ":method", ":path", ":s
 export const HEADERS_TOO_LARGE = "headers too large";
 
 /**
- * The size of a header list as HTTP/2 counts it, in characters; `raw` holds names and values in turn. What names entries of the receiver's
- * table again and again (an HPACK bomb) is a few bytes on the wire, and long here; but these strings are views of one, so
- * that to ask for their length copies nothing.
+ * The size of a header list as HTTP/2 counts it, in characters; `raw` holds names and values in turn. What names
+ * entries of the receiver's table again and again (an HPACK bomb) is a few bytes on the wire, and long here; but these
+ * strings are views of one, so that to ask for their length copies nothing.
  */
 export function headerListSize(raw: readonly string[]): number {
   let size = (raw.length / 2) * OVERHEAD;
@@ -22,8 +22,9 @@ export function headerListSize(raw: readonly string[]): number {
 }
 
 /**
- * Takes a header list that is too large away, before grpc-js copies it, and leaves a request id in its place by which the call is
- * known and refused. To reset the stream instead is not possible here: grpc-js would answer on it, and throw.
+ * Takes a header list that is too large away, before grpc-js copies it, and leaves a request id in its place by which
+ * the call is known and refused. To reset the stream instead is not possible here: grpc-js would answer on it, and
+ * throw.
  */
 export function replaceHeaderList(headers: IncomingHttpHeaders): void {
   for (const name in headers) if (!KEPT.has(name)) delete headers[name];

@@ -11,7 +11,10 @@ const LIVENESS = "liveness";
 
 /** What grpc.health.v1.Health answers. */
 export interface Health {
-  /** Says whether calls are served: of every service and of the server as a whole, to those who ask and to those who watch. */
+  /**
+   * Says whether calls are served: of every service and of the server as a whole, to those who ask and to those who
+   * watch.
+   */
   set(status: "SERVING" | "NOT_SERVING"): void;
 }
 

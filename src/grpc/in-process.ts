@@ -12,6 +12,7 @@ export function connectInProcess(server: Server): () => Duplex {
   };
 }
 
+/** Request metadata: on whose behalf the gateway calls. */
 const CALLER = "x-gateway-caller";
 
 /** Tells on whose behalf a gateway of this process calls. */

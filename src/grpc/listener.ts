@@ -15,7 +15,9 @@ export class ListenError extends Error {
 export interface Reception {
   /** Takes a new connection over. */
   accept(socket: Socket): void;
-  /** Is told that connections could not be accepted, as when the process is out of file descriptors. Listening goes on. */
+  /**
+   * Is told that connections could not be accepted, as when the process is out of file descriptors. Listening goes on.
+   */
   acceptFailed(error: Error): void;
 }
 
@@ -30,8 +32,8 @@ export interface Listener {
 const NOT_HERE: ReadonlySet<unknown> = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
 
 /**
- * Listens on a port of every address of a host; port 0 takes a free one. `::` means IPv4 too. Addresses that this machine
- * lacks are left out, if it has another.
+ * Listens on a port of every address of a host; port 0 takes a free one. `::` means IPv4 too. Addresses that this
+ * machine lacks are left out, if it has another.
  *
  * @throws ListenError with the reason that the system gives.
  */
@@ -59,9 +61,14 @@ export async function listen(host: string, port: number, reception: Reception): 
     if (failure !== undefined && servers.length === 0) throw failure;
   } catch (error) {
     close();
-    throw new ListenError(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, error as Error);
+    throw new ListenError(toAddress(host, port), error as Error);
   }
   return { port: bound, close };
+}
+
+/** A host and a port as one address, as gRPC writes it: an IPv6 address in brackets. */
+export function toAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 async function addressesOf(host: string): Promise<Iterable<string>> {

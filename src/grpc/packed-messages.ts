@@ -3,12 +3,12 @@ const PREFIX_BYTES = 5;
 const LENGTH_BYTES = 4;
 
 /**
- * Packs several messages into one, as far as grpc-js can tell: it writes them at once, which costs a fraction of writing
- * each. On the wire they are the frames of several messages.
+ * Packs several messages into one, as far as grpc-js can tell: it writes them at once, which costs a fraction of
+ * writing each. On the wire they are the frames of several messages.
  *
  * grpc-js puts a prefix before what its serializer returns, and copies that behind it. What is returned here holds the
- * prefixes of all messages but the first, and when it is copied, corrects the length in the prefix before it. Should grpc-js
- * come to frame messages in another way, clients will not be able to read them, and tests fail.
+ * prefixes of all messages but the first, and when it is copied, corrects the length in the prefix before it. Should
+ * grpc-js come to frame messages in another way, clients will not be able to read them, and tests fail.
  */
 export function packMessages(messages: readonly Buffer[], allocate = Buffer.allocUnsafe): Buffer {
   const [first, ...others] = messages;

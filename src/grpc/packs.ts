@@ -2,8 +2,9 @@ import { letGo } from "../service/batches.ts";
 import { packMessages } from "./packed-messages.ts";
 
 /**
- * Bytes after which messages that are there together are written. A client that does not read costs 16 of these beside the
- * write window, because grpc-js's streams hold 16 writes; on a live stream, which may stay unread for days, it costs one.
+ * Bytes after which messages that are there together are written. A client that does not read costs 16 of these beside
+ * the write window, because grpc-js's streams hold 16 writes; on a live stream, which may stay unread for days, it
+ * costs one.
  */
 const PACK_BYTES = 4 * 1024;
 
@@ -30,8 +31,8 @@ export function* packsOf<T>(batch: readonly T[], encode: Encode<T>, allocate = B
 }
 
 /**
- * The same packs, for a stream that may rest between two of them for days: they keep alive neither messages, if these were
- * given away, nor each other. The packs of a frozen batch are made once.
+ * The same packs, for a stream that may rest between two of them for days: they keep alive neither messages, if these
+ * were given away, nor each other. The packs of a frozen batch are made once.
  */
 export function lastingPacks<T>(batch: readonly T[], encode: Encode<T>): readonly Buffer[] {
   // Not from Buffer's pool, whose slabs live for as long as a part of them.

@@ -21,8 +21,8 @@ type Answer =
 
 /**
  * Makes the RPC of grpc.reflection.v1 and v1alpha for these services, from the descriptors they were generated with:
- * nothing is parsed, and custom options are kept. `others` are files that no service refers to but clients want to read,
- * such as those of error details.
+ * nothing is parsed, and custom options are kept. `others` are files that no service refers to but clients want to
+ * read, such as those of error details.
  */
 export function createReflection(
   services: readonly DescService[],

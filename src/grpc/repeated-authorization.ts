@@ -4,9 +4,9 @@ import { onSessionStart } from "./session-start.ts";
 const AUTHORIZATION = "authorization";
 
 /**
- * Makes several `authorization` headers of one request arrive as one, joined by commas as HTTP has it (RFC 9110, 5.3), in every
- * HTTP/2 server of this process from now on. Otherwise node:http2 drops all but the first without a word, and a proxy that
- * looks at the last would judge by another header than this server. Calling it again changes nothing.
+ * Makes several `authorization` headers of one request arrive as one, joined by commas as HTTP has it (RFC 9110, 5.3),
+ * in every HTTP/2 server of this process from now on. Otherwise node:http2 drops all but the first without a word, and
+ * a proxy that looks at the last would judge by another header than this server. Calling it again changes nothing.
  */
 export function joinRepeatedAuthorization(): void {
   onSessionStart(joinInSession);

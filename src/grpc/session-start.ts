@@ -13,9 +13,10 @@ const KNOWN = Symbol("known");
 const listeners = new Set<OnSessionStart>();
 
 /**
- * Has `listener` called once with each HTTP/2 session of any server in this process, grpc-js's too, which does not give them out: when its
- * first request has arrived, and nobody has seen it yet. So a listener of the session's event `stream` that is put before the others (prependListener)
- * sees, and may change, the headers of every request. Adding a listener twice changes nothing. Returns what stops it.
+ * Has `listener` called once with each HTTP/2 session of any server in this process, grpc-js's too, which does not give
+ * them out: when its first request has arrived, and nobody has seen it yet. So a listener of the session's event
+ * `stream` that is put before the others (prependListener) sees, and may change, the headers of every request. Adding a
+ * listener twice changes nothing. Returns what stops it.
  *
  * There is one subscriber of node:http2's channel, because each is called for every request.
  */

@@ -26,8 +26,8 @@ export interface Answer {
 
 const ERROR_DOMAIN = "user.v1";
 /**
- * Trailing metadata has to fit into the 8 KiB of headers that many clients receive, and is longer there than here: the message
- * by its percent-encoding, the details, which hold the message again, by base64.
+ * Trailing metadata has to fit into the 8 KiB of headers that many clients receive, and is longer there than here: the
+ * message by its percent-encoding, the details, which hold the message again, by base64.
  */
 const MAX_MESSAGE_LENGTH = 1536;
 const MAX_DETAILS_BYTES = 4096;
@@ -43,7 +43,9 @@ export function causeOf({ metadata }: CallStatus): unknown {
   return metadata ? causes.get(metadata) : undefined;
 }
 
-/** The status itself, or for an error that someone else made without details one with an ErrorInfo named by its code. */
+/**
+ * The status itself, or for an error that someone else made without details one with an ErrorInfo named by its code.
+ */
 export function withErrorInfo(given: CallStatus): CallStatus {
   if (given.code === status.OK || (given.metadata?.get(STATUS_DETAILS).length ?? 0) > 0) return given;
   const named = toStatusObject({ code: given.code, reason: status[given.code] ?? "UNKNOWN", message: given.details });
@@ -84,7 +86,10 @@ function toMessage(text: string): string {
   return told;
 }
 
-/** The text as a detail can hold it: well-formed, without what would end it in some languages, and cut where it is too long. */
+/**
+ * The text as a detail can hold it: well-formed, without what would end it in some languages, and cut where it is too
+ * long.
+ */
 export function toText(text: string, maxLength = MAX_TEXT_LENGTH): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
   return cut.toWellFormed().replaceAll("\0", "\ufffd");

@@ -1,4 +1,4 @@
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { type Any, durationFromMs } from "@bufbuild/protobuf/wkt";
 import { type StatusObject, status } from "@grpc/grpc-js";
 import {
   AlreadyInRoomError,
@@ -48,7 +48,7 @@ import { type Answer, detail, tellable, toStatusObject, toText } from "./status-
 
 const USER_TYPE = "user.v1.User";
 /** After which a store that could not be reached, or a server with too much to do, is worth another try. */
-const RETRY_DELAY = durationFromMs(1000);
+const RETRY_MS = 1000;
 
 /** The one place where errors become statuses. An error that no row knows is our fault, and says nothing. */
 const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
@@ -113,7 +113,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "SPOOL_UNAVAILABLE",
     message,
     cause,
-    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+    details: [retryAfter(RETRY_MS)],
   })),
   when(IncompleteStreamError, ({ message }) => ({ code: status.DATA_LOSS, reason: "STREAM_INCOMPLETE", message })),
   when(RequestTooLargeError, ({ limitBytes, message }) => ({
@@ -137,7 +137,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     code: status.RESOURCE_EXHAUSTED,
     reason: "DECOMPRESSION_BUSY",
     message,
-    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+    details: [retryAfter(RETRY_MS)],
   })),
   when(MessageFlagError, ({ message }) => ({ code: status.INTERNAL, reason: "MESSAGE_FLAG_INVALID", message })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
@@ -146,7 +146,7 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     code: status.UNAVAILABLE,
     reason: "TOKEN_KEYS_UNAVAILABLE",
     message,
-    details: [detail(RetryInfoSchema, { retryDelay: durationFromMs(retryAfterMs) })],
+    details: [retryAfter(retryAfterMs)],
   })),
   when(PermissionDeniedError, ({ message }) => ({
     code: status.PERMISSION_DENIED,
@@ -168,26 +168,26 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "RATE_LIMITED",
     message,
     facts: { limited },
-    details: [detail(RetryInfoSchema, { retryDelay: durationFromMs(Math.ceil(waitMs)) })],
+    details: [retryAfter(Math.ceil(waitMs))],
   })),
   when(OverloadedError, ({ message }) => ({
     code: status.RESOURCE_EXHAUSTED,
     reason: "OVERLOADED",
     message,
-    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+    details: [retryAfter(RETRY_MS)],
   })),
   when(TooManyStreamsError, ({ message }) => ({
     code: status.RESOURCE_EXHAUSTED,
     reason: "TOO_MANY_STREAMS",
     message,
-    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+    details: [retryAfter(RETRY_MS)],
   })),
   when(StoreUnavailableError, ({ message, cause }) => ({
     code: status.UNAVAILABLE,
     reason: "STORE_UNAVAILABLE",
     message,
     cause,
-    details: [detail(RetryInfoSchema, { retryDelay: RETRY_DELAY })],
+    details: [retryAfter(RETRY_MS)],
   })),
   // Without a RetryInfo: who asks again may do it twice, unless a request_id keeps them from it.
   when(OutcomeUnknownError, ({ message, cause }) => ({
@@ -225,6 +225,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
   when(ServerStoppingError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "SERVER_STOPPING", message })),
   when(StreamAgedError, ({ message }) => ({ code: status.UNAVAILABLE, reason: "STREAM_AGED", message })),
 ];
+
+/** The detail that says after how many milliseconds the call is worth another try. */
+function retryAfter(ms: number): Any {
+  return detail(RetryInfoSchema, { retryDelay: durationFromMs(ms) });
+}
 
 function invalidRequest(violations: readonly Violation[]): Answer {
   const told = tellable(violations);

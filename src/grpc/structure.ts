@@ -2,8 +2,8 @@ import type { DescField, DescMessage } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 
 /**
- * Whether a message has more than `maxBytes` besides its texts and bytes: tags, lengths, numbers. It is they that make a message
- * slow to decode, and a field that holds nothing takes two.
+ * Whether a message has more than `maxBytes` besides its texts and bytes: tags, lengths, numbers. It is they that make
+ * a message slow to decode, and a field that holds nothing takes two.
  *
  * @throws Error for some bytes that are no message.
  */

@@ -17,12 +17,12 @@ const MAX_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
 const MALFORMED = "not 1 to 8 digits and a unit";
 
 /**
- * Makes grpc-js read the timeouts of requests as the specification has them ("Timeout" in gRPC over HTTP2): 1 to 8 digits and
- * one of H, M, S, m, u and n. By itself it counts in 32 bits, so that 600 hours are over at once, and it takes any text that
- * holds a timeout somewhere.
+ * Makes grpc-js read the timeouts of requests as the specification has them ("Timeout" in gRPC over HTTP2): 1 to 8
+ * digits and one of H, M, S, m, u and n. By itself it counts in 32 bits, so that 600 hours are over at once, and it
+ * takes any text that holds a timeout somewhere.
  *
- * Timeouts of more than 24.8 days become 24.8 days. Whatever else the header holds, or if it comes twice, the call fails with
- * INTERNAL, as with grpc-go. Holds for all servers of the process; calling it again changes nothing.
+ * Timeouts of more than 24.8 days become 24.8 days. Whatever else the header holds, or if it comes twice, the call
+ * fails with INTERNAL, as with grpc-go. Holds for all servers of the process; calling it again changes nothing.
  */
 export function correctTimeouts(): void {
   onSessionStart(correctSession);

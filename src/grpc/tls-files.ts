@@ -51,8 +51,8 @@ export interface TlsIdentity {
 }
 
 /**
- * What HTTP/2 may run on with TLS 1.2: ephemeral keys and authenticated encryption (RFC 9113, section 9.2.2). Node's own
- * list has others too, which HTTP/2 clients may refuse. The first three are all that TLS 1.3 has.
+ * What HTTP/2 may run on with TLS 1.2: ephemeral keys and authenticated encryption (RFC 9113, section 9.2.2). Node's
+ * own list has others too, which HTTP/2 clients may refuse. The first three are all that TLS 1.3 has.
  */
 const CIPHERS = [
   "TLS_AES_256_GCM_SHA384",
@@ -142,7 +142,8 @@ export function toTlsIdentity(contents: TlsContents, now = Date.now()): TlsIdent
 function faultsOf(certificate: X509Certificate, key: KeyObject | undefined, now: number): TlsFault[] {
   const { validFromDate, validToDate } = certificate;
   const faults: TlsFault[] = [];
-  // Nobody would talk to the server. A start that fails is noticed by those who can mend it, and before the old replicas go.
+  // Nobody would talk to the server. A start that fails is noticed by those who can mend it, and before the old
+  // replicas go.
   if (validToDate.getTime() <= now) {
     faults.push({ file: "cert", fault: `must be valid, but expired at ${validToDate.toISOString()}` });
   }

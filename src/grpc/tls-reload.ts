@@ -9,7 +9,9 @@ import {
   toTlsIdentity,
 } from "./tls-files.ts";
 
-/** Milliseconds between two looks at the files, unless told. Kubernetes itself takes up to a minute to bring new ones. */
+/**
+ * Milliseconds between two looks at the files, unless told. Kubernetes itself takes up to a minute to bring new ones.
+ */
 const LOOK_MS = 5000;
 
 /** Is told what becomes of the files. */

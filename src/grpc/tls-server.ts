@@ -10,16 +10,19 @@ export interface TlsServerEvents {
   onFailed(reason: string): void;
 }
 
-/** Milliseconds that a client has for its handshake. Node's default, two minutes, is an invitation to hold connections. */
+/**
+ * Milliseconds that a client has for its handshake. Node's default, two minutes, is an invitation to hold connections.
+ */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /**
- * Does the handshakes of connections that somebody else accepts. Its identity can be replaced while it serves: connections
- * that are open go on as they are, new ones get the new identity. Whether clients need a certificate is settled by the first.
+ * Does the handshakes of connections that somebody else accepts. Its identity can be replaced while it serves:
+ * connections that are open go on as they are, new ones get the new identity. Whether clients need a certificate is
+ * settled by the first.
  *
- * It stands before grpc-js, which could do it too: with ServerCredentials nobody would learn why a client was refused, and the
- * certificate provider of grpc-js drops every new connection while the files are away, or the key on disk is not
- * that of the certificate.
+ * It stands before grpc-js, which could do it too: with ServerCredentials nobody would learn why a client was refused,
+ * and the certificate provider of grpc-js drops every new connection while the files are away, or the key on disk is
+ * not that of the certificate.
  */
 export class TlsServer {
   readonly #server: Server;

@@ -16,9 +16,15 @@ export interface TlsOptions {
 
 /** TLS as a server runs it. */
 export interface ServerTls {
-  /** Makes what takes connections over, and hands them to `onSecure` when they are secure and speak one of the protocols (ALPN). */
+  /**
+   * Makes what takes connections over, and hands them to `onSecure` when they are secure and speak one of the protocols
+   * (ALPN).
+   */
   entrance(protocols: readonly string[], onSecure: (socket: TLSSocket) => void): (socket: Socket) => void;
-  /** Looks after the files no more, and cuts off whoever finishes a handshake from now on. Connections that were handed on stay. */
+  /**
+   * Looks after the files no more, and cuts off whoever finishes a handshake from now on. Connections that were handed
+   * on stay.
+   */
   close(): void;
 }
 
@@ -29,8 +35,8 @@ const WARNING_MS = 14 * DAY_MS;
 const REPORT_MS = 10_000;
 
 /**
- * Secures connections with the identity, and with those that come after it into the same files. What becomes of certificates
- * and handshakes is logged.
+ * Secures connections with the identity, and with those that come after it into the same files. What becomes of
+ * certificates and handshakes is logged.
  */
 export function serveTls(options: TlsOptions, logger: Logger): ServerTls {
   const { files, identity, lookMs } = options;

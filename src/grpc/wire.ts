@@ -1,6 +1,6 @@
 /**
- * What has to be known of a call and grpc-js has no public way to ask: the only file that reads private fields of grpc-js
- * (it changes none). Should they move, the functions say that there is nothing to know, and tests fail.
+ * What has to be known of a call and grpc-js has no public way to ask: the only file that reads private fields of
+ * grpc-js (it changes none). Should they move, the functions say that there is nothing to know, and tests fail.
  */
 import { Readable } from "node:stream";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
@@ -29,8 +29,8 @@ const pingsOf = new WeakMap<Session, Pings>();
 
 /**
  * Waits until the client has answered an HTTP/2 PING sent after now. By then everything has arrived that the client had
- * handed to its HTTP/2 before the PING reached it, in whatever order it meant to write. Returns at once if the connection
- * is broken. All calls of a connection share their PINGs, of which Node allows few at a time.
+ * handed to its HTTP/2 before the PING reached it, in whatever order it meant to write. Returns at once if the
+ * connection is broken. All calls of a connection share their PINGs, of which Node allows few at a time.
  */
 export async function roundTrip(wire: ServerInterceptingCallInterface): Promise<void> {
   const session = sessionOf(wire);
@@ -80,8 +80,9 @@ function privatesOf(wire: ServerInterceptingCallInterface): Privates {
 }
 
 /**
- * The flag of the message that has begun last (gRPC over HTTP2, Compressed-Flag), which is that of the message which has just
- * arrived unless more of them came at once. grpc-js takes every flag but 1 for 0, and 1 for 0 where the call names no encoding.
+ * The flag of the message that has begun last (gRPC over HTTP2, Compressed-Flag), which is that of the message which
+ * has just arrived unless more of them came at once. grpc-js takes every flag but 1 for 0, and 1 for 0 where the call
+ * names no encoding.
  */
 export function messageFlag(wire: ServerInterceptingCallInterface): number {
   return privatesOf(wire).decoder?.readCompressFlag?.[0] ?? 0;
@@ -98,8 +99,8 @@ export function queuedMessages(wire: ServerInterceptingCallInterface): number {
 }
 
 /**
- * Calls `arrived` when bytes of the request are there to be read, or its end, before grpc-js reads them; possibly more than once. Returns
- * what stops it, after which grpc-js reads.
+ * Calls `arrived` when bytes of the request are there to be read, or its end, before grpc-js reads them; possibly more
+ * than once. Returns what stops it, after which grpc-js reads.
  */
 export function onInput(wire: ServerInterceptingCallInterface, arrived: () => void): () => void {
   const stream: unknown = privatesOf(wire).stream;

@@ -38,12 +38,13 @@ const LONG_TURN_MS = 20;
 const WAITED_SHARE = 1 / 3;
 
 /**
- * Sheds load: refuses calls, with RESOURCE_EXHAUSTED and a time to try again, while the ones there are can still be answered in time.
+ * Sheds load: refuses calls, with RESOURCE_EXHAUSTED and a time to try again, while the ones there are can still be
+ * answered in time.
  *
- * There are two queues. Calls in flight wait for a database, for instance; InFlightLimit says how many of them there may be. Calls that
- * nobody has looked at yet wait in the sockets while the event loop is busy with others: whatever arrives late in a long
- * turn has waited at least since the turn began, and is refused if that is too much of its time. Live streams come to stay,
- * and are counted by themselves.
+ * There are two queues. Calls in flight wait for a database, for instance; InFlightLimit says how many of them there
+ * may be. Calls that nobody has looked at yet wait in the sockets while the event loop is busy with others: whatever
+ * arrives late in a long turn has waited at least since the turn began, and is refused if that is too much of its time.
+ * Live streams come to stay, and are counted by themselves.
  */
 export function createAdmission(limits: AdmissionLimits, { openCalls, policyOf, isExempt }: AdmissionView): Admission {
   const maxInFlight = limits.maxCallsInFlight === 0 ? Number.POSITIVE_INFINITY : limits.maxCallsInFlight;

@@ -22,8 +22,8 @@ export const ADMITTED: Readonly<Record<Access, readonly PrincipalRole[]>> = {
  * Admits the callers whom the policy of the method allows, and tells the handler who they are. The others get
  * UNAUTHENTICATED if they prove no identity, and PERMISSION_DENIED if it is the wrong one. Public methods never ask.
  *
- * A call that may go on for ever ends with UNAUTHENTICATED when the proof expires, and with PERMISSION_DENIED when the caller is
- * suspended, of which `watchSuspension` tells; see Application.
+ * A call that may go on for ever ends with UNAUTHENTICATED when the proof expires, and with PERMISSION_DENIED when the
+ * caller is suspended, of which `watchSuspension` tells; see Application.
  */
 export function createAuth(
   authenticate: Authenticate,

@@ -4,16 +4,18 @@ import { UnauthenticatedError } from "../grpc/errors.ts";
 import { connectionOf } from "../grpc/wire.ts";
 import type { Authenticate, Identity } from "./identity.ts";
 
-/** An entry of a list of subject alternative names, as Node writes it: JSON where the name holds what could be misread. */
+/**
+ * An entry of a list of subject alternative names, as Node writes it: JSON where the name holds what could be misread.
+ */
 const ENTRY = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
 
 /**
- * Takes the certificate of a connection for the proof that a service calls. `services` holds the names of services by what
- * their certificates say: a subject alternative name such as `URI:spiffe://example.org/importer` or `DNS:billing.internal`,
- * exactly. The subject, with its common name, says nothing (RFC 6125, 6.4.4).
+ * Takes the certificate of a connection for the proof that a service calls. `services` holds the names of services by
+ * what their certificates say: a subject alternative name such as `URI:spiffe://example.org/importer` or
+ * `DNS:billing.internal`, exactly. The subject, with its common name, says nothing (RFC 6125, 6.4.4).
  *
- * The certificate must have been verified when the connection was made (mTLS), and must not have expired since. One that
- * stands for several services proves none. What was found out about a connection is kept with it.
+ * The certificate must have been verified when the connection was made (mTLS), and must not have expired since. One
+ * that stands for several services proves none. What was found out about a connection is kept with it.
  */
 export function byCertificate(services: ReadonlyMap<string, string>): Authenticate {
   const known = new WeakMap<object, Identity>();

@@ -7,13 +7,13 @@ import { endsInsideMessage, roundTrip } from "../grpc/wire.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /**
- * Lets the handler of a client-streaming method see the half-close only when the stream is known to be complete, as far as
- * it can be. Otherwise the call fails with DATA_LOSS, or is cancelled already.
+ * Lets the handler of a client-streaming method see the half-close only when the stream is known to be complete, as far
+ * as it can be. Otherwise the call fails with DATA_LOSS, or is cancelled already.
  *
- * Clients on Node that cancel a call half-close it first, and reset it in another write, when their event loop comes to it:
- * until then, the cancelled stream looks like a complete one. So the half-close is held back until the client has answered
- * a PING, before which a reset must have arrived. Behind a proxy, which answers PINGs itself, that proves nothing; there
- * the client's `x-expected-count` does.
+ * Clients on Node that cancel a call half-close it first, and reset it in another write, when their event loop comes to
+ * it: until then, the cancelled stream looks like a complete one. So the half-close is held back until the client has
+ * answered a PING, before which a reset must have arrived. Behind a proxy, which answers PINGs itself, that proves
+ * nothing; there the client's `x-expected-count` does.
  */
 export const completeStream: Interceptor = ({ requestStream, responseStream }, call) =>
   requestStream && !responseStream ? new CompleteStream(call) : call;

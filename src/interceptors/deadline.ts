@@ -38,7 +38,8 @@ class DeadlineCall extends PassThrough {
       this.refuse(new DeadlineExceededError());
       return;
     }
-    // Also at the client's own deadline: grpc-js then sends a status, but while the client does not read, no handler hears of it.
+    // Also at the client's own deadline: grpc-js then sends a status, but while the client does not read, no handler
+    // hears of it.
     if (left < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.refuse(new DeadlineExceededError()), left);
     super.onReceiveMetadata(metadata);
   }

@@ -5,8 +5,9 @@ import { type Interceptor, PassThrough, wireOf } from "./pass-through.ts";
 import { Turns, type TurnTaker } from "./turns.ts";
 
 /**
- * What the compressed requests that are read at a time in one call may take, in bytes: they are what one DATA frame of 16 KiB
- * holds, and DEFLATE makes at most 1032 bytes of one (zlib, "Technical Details"), however many messages they are.
+ * What the compressed requests that are read at a time in one call may take, in bytes: they are what one DATA frame of
+ * 16 KiB holds, and DEFLATE makes at most 1032 bytes of one (zlib, "Technical Details"), however many messages they
+ * are.
  */
 export const BYTES_PER_TURN = 16 * 2 ** 20;
 
@@ -17,13 +18,13 @@ const PATIENCE_MS = 3000;
 const AFTERMATH_MS = 100;
 
 /**
- * Bounds the memory that compressed requests take, in bytes and for all calls together. grpc-js bounds what becomes of one message, but
- * decompresses those of all calls at once; here they take turns. A call takes its turn when bytes of a message have arrived,
- * so those that are silent keep nobody waiting, and gives it up with the message. A call that keeps its turn for
- * three seconds while others wait fails with RESOURCE_EXHAUSTED.
+ * Bounds the memory that compressed requests take, in bytes and for all calls together. grpc-js bounds what becomes of
+ * one message, but decompresses those of all calls at once; here they take turns. A call takes its turn when bytes of a
+ * message have arrived, so those that are silent keep nobody waiting, and gives it up with the message. A call that
+ * keeps its turn for three seconds while others wait fails with RESOURCE_EXHAUSTED.
  *
- * A call whose encoding grpc-js does not know fails with UNIMPLEMENTED, and is told those that it knows. Calls that are not
- * compressed are left alone.
+ * A call whose encoding grpc-js does not know fails with UNIMPLEMENTED, and is told those that it knows. Calls that are
+ * not compressed are left alone.
  */
 export function createDecompression(maxBytes: number): Interceptor {
   const turns = new Turns(Math.max(1, Math.floor(maxBytes / BYTES_PER_TURN)), PATIENCE_MS);

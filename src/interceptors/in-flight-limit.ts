@@ -15,9 +15,10 @@ const GROWTH = 1.1;
 /**
  * How many calls may be in flight: as many as end with half of their time left, on average, and `max` at most.
  *
- * What the calls wait for, a database or this process, serves only so many a second; more in flight wait longer and are answered no
- * sooner, until none of them is answered in time. So the limit falls in proportion as calls use up too much of their time,
- * and grows by a tenth while they use up little, until it is `max` again. Calls that are slow while there are few do not lower it.
+ * What the calls wait for, a database or this process, serves only so many a second; more in flight wait longer and are
+ * answered no sooner, until none of them is answered in time. So the limit falls in proportion as calls use up too much
+ * of their time, and grows by a tenth while they use up little, until it is `max` again. Calls that are slow while
+ * there are few do not lower it.
  */
 export class InFlightLimit {
   readonly #max: number;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Metadata, status } from "@grpc/grpc-js";
-import { REQUEST_ID } from "../contract/headers.ts";
+import { REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
 import { keepRecord } from "../grpc/call-record.ts";
 import { HeadersTooLargeError } from "../grpc/errors.ts";
 import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
@@ -32,11 +32,11 @@ export interface EndedCall {
 export type CallSubscriber = (ended: EndedCall) => void;
 
 const ACCEPTED_REQUEST_ID = /^[\w.:-]{1,128}$/;
-const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
+const TRACE_ID = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 /**
- * A client gives up by its own clock, and its reset may overtake the server's timer by about as long as the metadata took.
- * A call cancelled in the last milliseconds before its deadline counts as expired.
+ * A client gives up by its own clock, and its reset may overtake the server's timer by about as long as the metadata
+ * took. A call cancelled in the last milliseconds before its deadline counts as expired.
  */
 const CLOCK_LEAD_MS = 20;
 
@@ -85,8 +85,8 @@ class ObservedCall extends PassThrough {
     const [sent] = metadata.get(REQUEST_ID);
     this.#echo = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent);
     this.#requestId = this.#echo ? String(sent) : newRequestId();
-    const [traceparent] = metadata.get("traceparent");
-    if (typeof traceparent === "string") this.#traceId = TRACEPARENT.exec(traceparent)?.[1];
+    const [traceparent] = metadata.get(TRACEPARENT);
+    if (typeof traceparent === "string") this.#traceId = TRACE_ID.exec(traceparent)?.[1];
     keepRecord(metadata, { requestId: this.#requestId });
     if (sent === HEADERS_TOO_LARGE) this.refuse(new HeadersTooLargeError());
     else super.onReceiveMetadata(metadata);

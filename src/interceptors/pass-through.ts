@@ -3,8 +3,8 @@ import { toStatus } from "../grpc/status.ts";
 import type { CallStatus } from "../grpc/status-object.ts";
 
 /**
- * What makes the interceptor of one call: something that stands around the call, or the call itself where there is nothing
- * to do. grpc-js asks for a ServerInterceptingCall, but uses its interface only.
+ * What makes the interceptor of one call: something that stands around the call, or the call itself where there is
+ * nothing to do. grpc-js asks for a ServerInterceptingCall, but uses its interface only.
  */
 export type Interceptor = (
   method: ServerMethodDefinition<unknown, unknown>,
@@ -16,11 +16,11 @@ type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 
 /**
  * The base of every interceptor: passes each event of a call on, in both directions, by plain method calls. A concern
- * overrides the few methods it cares about. (grpc-js's ServerInterceptingCall and its builders do the same with a handful of
- * objects and closures per call, which took a tenth of the throughput.)
+ * overrides the few methods it cares about. (grpc-js's ServerInterceptingCall and its builders do the same with a
+ * handful of objects and closures per call, which took a tenth of the throughput.)
  *
- * Events come in from the wire through the `on` methods, in this order: metadata, messages, half-close; onCancel last, for
- * every call. The handler answers through the `send` methods.
+ * Events come in from the wire through the `on` methods, in this order: metadata, messages, half-close; onCancel last,
+ * for every call. The handler answers through the `send` methods.
  */
 export class PassThrough implements ServerInterceptingCallInterface, Listener {
   /** The neighbour towards the wire. */

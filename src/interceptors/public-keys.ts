@@ -1,7 +1,9 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { type CryptoKey, createLocalJWKSet, type JWK, type JWSHeaderParameters } from "jose";
 
-/** The signatures that tokens may have where keys are public (RFC 7518, RFC 8037; Ed25519 is EdDSA's name in RFC 9864). */
+/**
+ * The signatures that tokens may have where keys are public (RFC 7518, RFC 8037; Ed25519 is EdDSA's name in RFC 9864).
+ */
 export const PUBLIC_KEY_ALGORITHMS: readonly string[] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
 /** Fewer bits can be factored, and RFC 7518 forbids them. */
@@ -15,12 +17,15 @@ export class UnfitKeyError extends Error {
   override readonly name = "UnfitKeyError";
 }
 
-/** Finds the key that a token must be signed for, by the `alg` and the `kid` of its header alone; see jose's createLocalJWKSet. */
+/**
+ * Finds the key that a token must be signed for, by the `alg` and the `kid` of its header alone; see jose's
+ * createLocalJWKSet.
+ */
 export type FindKey = (header: JWSHeaderParameters) => Promise<CryptoKey>;
 
 /**
- * Reads the keys of a file: a public key (SPKI) or an X.509 certificate as PEM, of which only the key counts, or a JWK or a
- * JWKS as JSON (RFC 7517).
+ * Reads the keys of a file: a public key (SPKI) or an X.509 certificate as PEM, of which only the key counts, or a JWK
+ * or a JWKS as JSON (RFC 7517).
  *
  * @throws UnfitKeyError if there is none, or if one of them is not fit.
  */
@@ -53,7 +58,8 @@ export function readKeySet(text: string): JWK[] {
 export function findKeyIn(keys: readonly JWK[]): FindKey {
   const find = createLocalJWKSet({ keys: [...keys] });
   const named = keys.some(({ kid }) => kid !== undefined);
-  // Of what a header may hold, `jku`, `x5u`, `jwk` and `x5c` would say where to find a key: they are not even looked at.
+  // Of what a header may hold, `jku`, `x5u`, `jwk` and `x5c` would say where to find a key: they are not even looked
+  // at.
   return ({ alg, kid }) => find({ ...(alg !== undefined && { alg }), ...(named && kid !== undefined && { kid }) });
 }
 

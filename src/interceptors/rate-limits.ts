@@ -2,23 +2,19 @@ import type { Metadata } from "@grpc/grpc-js";
 import { PRINCIPAL_ROLES, type PrincipalRole } from "../domain/principal.ts";
 import { addressGroup } from "../grpc/address-group.ts";
 import { RateLimitedError } from "../grpc/errors.ts";
+import type { CallerAddresses } from "../grpc/in-process.ts";
 import { toStatus } from "../grpc/status.ts";
 import type { Authenticate, Identity } from "./identity.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 import { RefusedCall } from "./refused-call.ts";
 import { type Rate, TokenBuckets } from "./token-buckets.ts";
 
-/** Where a call comes from whose connection has no address. */
-interface CallerAddresses {
-  /** Undefined if it says nothing that can be believed. */
-  toldBy(metadata: Metadata): string | undefined;
-}
-
 /**
- * Lets the clients of one address make calls at a rate, whoever they are, and refuses the others with RESOURCE_EXHAUSTED and
- * the time when the next one is let in. Of connections within the process, `callers` tells for whom they call.
+ * Lets the clients of one address make calls at a rate, whoever they are, and refuses the others with
+ * RESOURCE_EXHAUSTED and the time when the next one is let in. Of connections within the process, `callers` tells for
+ * whom they call.
  */
-export function createAddressLimit(rate: Rate, callers: CallerAddresses): Interceptor {
+export function createAddressLimit(rate: Rate, callers: Pick<CallerAddresses, "toldBy">): Interceptor {
   const buckets = new TokenBuckets(rate);
   const refusal = (address: string | undefined): RateLimitedError | undefined => {
     const waitMs = address === undefined ? 0 : buckets.take(addressGroup(address), performance.now());

@@ -16,7 +16,9 @@ export interface KeyReports {
 const MAX_AGE_MS = 5 * 60_000;
 /** How long before that they are fetched aside, so that no call waits for an issuer that is slow. */
 const AHEAD_MS = 60_000;
-/** The least time from one fetch to another that an unknown key asks for: anybody can make up tokens with unknown keys. */
+/**
+ * The least time from one fetch to another that an unknown key asks for: anybody can make up tokens with unknown keys.
+ */
 const COOLDOWN_MS = 30_000;
 /** The least time from a fetch that has failed to the next. */
 const RETRY_MS = 5000;
@@ -24,9 +26,9 @@ const RETRY_MS = 5000;
 /**
  * The keys of an issuer that publishes them as a JWKS, and replaces them as it likes.
  *
- * A token with an unknown key makes them be fetched again, but not within 30 s of the last time; calls that need the same fetch
- * share it. While they cannot be fetched, known keys go on being used whatever their age, and nobody can say whether a
- * token with an unknown key is good.
+ * A token with an unknown key makes them be fetched again, but not within 30 s of the last time; calls that need the
+ * same fetch share it. While they cannot be fetched, known keys go on being used whatever their age, and nobody can say
+ * whether a token with an unknown key is good.
  */
 export class RemoteKeys implements TokenKeys {
   readonly algorithms = PUBLIC_KEY_ALGORITHMS;

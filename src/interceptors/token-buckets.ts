@@ -9,13 +9,13 @@ export interface Rate {
 const MAX_BUCKETS = 50_000;
 
 /**
- * A token bucket for each key (GCRA): who has made no calls for a while may make `perSecond * burstMs / 1000` at once, and
- * then `perSecond`.
+ * A token bucket for each key (GCRA): who has made no calls for a while may make `perSecond * burstMs / 1000` at once,
+ * and then `perSecond`.
  *
- * A bucket is a single number, the time at which it will be full again, and a full one needs no entry. After `burstMs` every bucket is
- * full that nobody has taken from, so entries are kept in two generations, of which the old one is dropped as a whole. At most
- * `maxBuckets` are kept: while that many are in use, newcomers share one more. So nobody fills the memory with names, and
- * nobody gets rid of a bucket of their own by it.
+ * A bucket is a single number, the time at which it will be full again, and a full one needs no entry. After `burstMs`
+ * every bucket is full that nobody has taken from, so entries are kept in two generations, of which the old one is
+ * dropped as a whole. At most `maxBuckets` are kept: while that many are in use, newcomers share one more. So nobody
+ * fills the memory with names, and nobody gets rid of a bucket of their own by it.
  */
 export class TokenBuckets {
   readonly #intervalMs: number;

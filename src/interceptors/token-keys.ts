@@ -22,7 +22,10 @@ export type KeySource =
 
 /** The keys that tokens are verified with. */
 export interface TokenKeys {
-  /** The signatures that keys of this kind make. A token with another one, or with none, is refused before a key is sought. */
+  /**
+   * The signatures that keys of this kind make. A token with another one, or with none, is refused before a key is
+   * sought.
+   */
   readonly algorithms: readonly string[];
   /**
    * Finds the key that a token with this header must be signed with.
@@ -31,7 +34,9 @@ export interface TokenKeys {
    * @throws TokenKeysUnavailableError if nobody can say now.
    */
   readonly find: FindKey;
-  /** For how many milliseconds from now a token that has been verified may be remembered: it may have lost its key then. */
+  /**
+   * For how many milliseconds from now a token that has been verified may be remembered: it may have lost its key then.
+   */
   trustedForMs(): number;
 }
 

@@ -44,9 +44,9 @@ const CLOCK_TOLERANCE_S = 5;
 const MAX_TRIED_KEYS = 4;
 
 /**
- * Verifies JSON Web Tokens (RFC 7519): signed with one of the keys, with `exp` and `sub`, and a `role` of user, admin or
- * service, where none means user. Remembers the tokens it has verified until they expire, or until their key may have been
- * withdrawn, because verifying costs as much as a whole call.
+ * Verifies JSON Web Tokens (RFC 7519): signed with one of the keys, with `exp` and `sub`, and a `role` of user, admin
+ * or service, where none means user. Remembers the tokens it has verified until they expire, or until their key may
+ * have been withdrawn, because verifying costs as much as a whole call.
  */
 export class TokenVerifier {
   readonly #options: TokenOptions;
@@ -140,7 +140,10 @@ export class TokenVerifier {
   }
 }
 
-/** Makes a token (HS256) that a TokenVerifier with the same secret and claims believes, valid for `lifetimeSeconds` from now. */
+/**
+ * Makes a token (HS256) that a TokenVerifier with the same secret and claims believes, valid for `lifetimeSeconds` from
+ * now.
+ */
 export async function signToken(
   options: SigningOptions,
   principal: Principal,

@@ -7,8 +7,8 @@ export interface TurnTaker {
 }
 
 /**
- * Lets `size` at a time have their turn, the others in the order in which they came. Nobody keeps a turn for longer than
- * `patienceMs` while others wait. Works with one timer, and only while somebody waits.
+ * Lets `size` at a time have their turn, the others in the order in which they came. Nobody keeps a turn for longer
+ * than `patienceMs` while others wait. Works with one timer, and only while somebody waits.
  */
 export class Turns {
   readonly #size: number;

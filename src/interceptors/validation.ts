@@ -8,14 +8,17 @@ import { MessageFlagError, RequestTooLargeError } from "../grpc/errors.ts";
 import { messageFlag, requestEncoding } from "../grpc/wire.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
-/** Keeps the rules that it has compiled: one for all servers of a process, because that takes longer than all else of a start. */
+/**
+ * Keeps the rules that it has compiled: one for all servers of a process, because that takes longer than all else of a
+ * start.
+ */
 const validator = createValidator();
 
 /**
  * Holds every request message of `methods`, of each message of a stream, to the rules that the contract states as
- * protovalidate annotations. A message that breaks some never reaches the handler: the call fails with INVALID_ARGUMENT and
- * all violations of that message. With RESOURCE_EXHAUSTED fails a message that is larger than its method allows, and with
- * INTERNAL one whose flag its call does not allow.
+ * protovalidate annotations. A message that breaks some never reaches the handler: the call fails with INVALID_ARGUMENT
+ * and all violations of that message. With RESOURCE_EXHAUSTED fails a message that is larger than its method allows,
+ * and with INTERNAL one whose flag its call does not allow.
  *
  * Compiles the rules now, so that the first request does not wait for it.
  *

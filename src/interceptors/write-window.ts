@@ -11,14 +11,14 @@ const WIDE: Width = { messages: 256, bytes: 64 * 1024 };
 const NARROW: Width = { messages: 64, bytes: 4 * 1024 };
 
 /**
- * Lets the handler write ahead of the socket. grpc-js takes the next message of a call only after the one before has been
- * handed to the socket; acknowledging early, up to a bound, lets node:http2 gather many messages, and the status after
- * them, into one write. The bound keeps a client that does not read from filling the memory.
+ * Lets the handler write ahead of the socket. grpc-js takes the next message of a call only after the one before has
+ * been handed to the socket; acknowledging early, up to a bound, lets node:http2 gather many messages, and the status
+ * after them, into one write. The bound keeps a client that does not read from filling the memory.
  *
  * Nearest to the handler: whatever else sees a message sees it in the handler's own time.
  *
- * `isLive` says whether the streams of a method live until someone ends them. If the client only listens on such a stream, the
- * bound is narrow.
+ * `isLive` says whether the streams of a method live until someone ends them. If the client only listens on such a
+ * stream, the bound is narrow.
  */
 export function createWriteWindow(isLive: (path: string) => boolean): Interceptor {
   return ({ path, requestStream }, call) => new WriteWindow(call, !requestStream && isLive(path) ? NARROW : WIDE);

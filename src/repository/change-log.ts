@@ -22,8 +22,8 @@ export interface ChangeRetention {
 
 /**
  * What has happened to the users of a repository, in the order in which it took effect. A change is in the log from the
- * instant at which it can be seen in the repository, and none is ever put in before one that a reader may have read: who
- * goes on after the last revision that they read misses nothing.
+ * instant at which it can be seen in the repository, and none is ever put in before one that a reader may have read:
+ * who goes on after the last revision that they read misses nothing.
  */
 export interface ChangeLog {
   /** The revision of the latest change; 0 if there was none yet. */

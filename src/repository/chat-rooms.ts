@@ -30,14 +30,15 @@ export interface ChatRetention {
 }
 
 /**
- * What has been said in rooms. A room is there as soon as something is posted in it. This is the contract of every adapter. An adapter
- * whose texts are elsewhere fails as a UserRepository does.
+ * What has been said in rooms. A room is there as soon as something is posted in it. This is the contract of every
+ * adapter. An adapter whose texts are elsewhere fails as a UserRepository does.
  */
 export interface ChatRooms {
   /**
-   * Posts texts in a room, all or none, in their order, and returns the sequences that they have. A text whose author has posted
-   * another one in the room with the same id, which is not empty, is not posted: it has the sequence of that one, as long as that
-   * is kept. Texts can be read in the order of their sequences: none appears before one that a reader may already have read.
+   * Posts texts in a room, all or none, in their order, and returns the sequences that they have. A text whose author
+   * has posted another one in the room with the same id, which is not empty, is not posted: it has the sequence of that
+   * one, as long as that is kept. Texts can be read in the order of their sequences: none appears before one that a
+   * reader may already have read.
    */
   post(room: string, texts: readonly NewText[], scope: Cancellable): Promise<number[]>;
 
@@ -45,8 +46,8 @@ export interface ChatRooms {
   latest(room: string, scope: Cancellable): Promise<number>;
 
   /**
-   * Reads up to `limit` texts in ascending order, all of whose sequences are greater than `after`. Where the first of them that there
-   * were is no longer kept, begins with the first that is.
+   * Reads up to `limit` texts in ascending order, all of whose sequences are greater than `after`. Where the first of
+   * them that there were is no longer kept, begins with the first that is.
    */
   list(room: string, page: { readonly after: number; readonly limit: number }, scope: Cancellable): Promise<RoomText[]>;
 }

@@ -44,8 +44,8 @@ export interface OperationRetention {
 export const OPERATION_RETENTION: OperationRetention = { maxCount: 10_000, maxAgeMs: 7 * 24 * 3_600_000 };
 
 /**
- * The texts that are edited in operations. Every user has one: their bio. This is the contract of every adapter, and the suite
- * in test/repository holds each of them to it.
+ * The texts that are edited in operations. Every user has one: their bio. This is the contract of every adapter, and
+ * the suite in test/repository holds each of them to it.
  *
  * - Operations can be read in the order of their revisions, without gaps: none appears before one that a reader may already have
  *   read.
@@ -74,14 +74,14 @@ export interface Documents {
   ): Promise<AppliedOperation[]>;
 
   /**
-   * Applies operations in their order, in one step, and returns an outcome for each. Each is transformed by the operations since
-   * its base revision, those that come before it here included; what others had already done falls away. The fault of one does not
-   * keep the others from being applied.
+   * Applies operations in their order, in one step, and returns an outcome for each. Each is transformed by the
+   * operations since its base revision, those that come before it here included; what others had already done falls
+   * away. The fault of one does not keep the others from being applied.
    *
    * The user changes once, like by an update, if one of the operations changes the text.
    *
-   * An operation with the id of one that has been applied to the document, and is kept, is not applied: its outcome is the revision of that one. The
-   * outcome is an error otherwise:
+   * An operation with the id of one that has been applied to the document, and is kept, is not applied: its outcome is
+   * the revision of that one. The outcome is an error otherwise:
    *
    * - RevisionUnknownError if the document has no such base revision yet.
    * - OperationsExpiredError if the operations since the base revision are no longer kept.

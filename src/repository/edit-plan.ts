@@ -38,8 +38,8 @@ export function catchUp({ revision, text }: DocumentText, bio: string): AppliedO
 }
 
 /**
- * Works out what becomes of submissions: told of the document and of its operations, it says what is to be added. Whoever keeps
- * the document reads and writes, and sees to it that nobody else changes it meanwhile.
+ * Works out what becomes of submissions: told of the document and of its operations, it says what is to be added.
+ * Whoever keeps the document reads and writes, and sees to it that nobody else changes it meanwhile.
  */
 export class EditPlan {
   /** The operations to add, in their order. */
@@ -50,7 +50,9 @@ export class EditPlan {
   #text: string;
   #changesUser = false;
 
-  /** `known` are the revisions of operations that have been applied, by their ids: at least those of the submissions. */
+  /**
+   * `known` are the revisions of operations that have been applied, by their ids: at least those of the submissions.
+   */
   constructor(document: KeptDocument, submissions: readonly Submission[], known: ReadonlyMap<string, number>) {
     this.#revision = document.revision;
     this.#text = document.text;

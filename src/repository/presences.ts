@@ -12,8 +12,9 @@ export interface Presence {
 }
 
 /**
- * Who is where, across all replicas. A presence is shown for a time, and shown again before that is over: those of a process that has died
- * go by themselves. Of the texts, only a user id may hold U+0000. This is the contract of every adapter.
+ * Who is where, across all replicas. A presence is shown for a time, and shown again before that is over: those of a
+ * process that has died go by themselves. Of the texts, only a user id may hold U+0000. This is the contract of every
+ * adapter.
  */
 export interface Presences {
   /** Shows these presences for `lifetimeMs` from now, in place of what was shown for the same sessions. */

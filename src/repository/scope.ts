@@ -1,6 +1,8 @@
 import type { Principal } from "../domain/principal.ts";
 
-/** Something that can be called off, such as the call a handler serves. The signal is asked for only when it matters. */
+/**
+ * Something that can be called off, such as the call a handler serves. The signal is asked for only when it matters.
+ */
 export interface Cancellable {
   readonly signal: AbortSignal;
   /** Milliseconds until it is called off by itself; undefined if it never is. */

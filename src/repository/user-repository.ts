@@ -16,7 +16,10 @@ export interface NewUser extends UserDraft {
   readonly request?: CreationRequest | undefined;
 }
 
-/** Which users to read: up to `limit`, in ascending order of id, after the one with the id `after`, or from the first on. */
+/**
+ * Which users to read: up to `limit`, in ascending order of id, after the one with the id `after`, or from the first
+ * on.
+ */
 export interface UserPage {
   readonly after: string | undefined;
   readonly limit: number;
@@ -59,23 +62,26 @@ export interface UserRepository {
   /** Reads users. `after` need not be the id of one. The cost does not depend on how many users precede it. */
   list(page: UserPage, scope: Cancellable): Promise<User[]>;
 
-  /** Reads users as `list` does, and the revision as of which they are: they show all changes up to it, and none of the later. */
+  /**
+   * Reads users as `list` does, and the revision as of which they are: they show all changes up to it, and none of the
+   * later.
+   */
   listAsOf(page: UserPage, scope: Cancellable): Promise<{ readonly users: User[]; readonly revision: number }>;
 
   /**
-   * Says whether there is a user with this id who is suspended: at once where that is known, because every call of every
-   * caller asks.
+   * Says whether there is a user with this id who is suspended: at once where that is known, because every call of
+   * every caller asks.
    */
   isSuspended(id: string): boolean | Promise<boolean>;
 
   /**
-   * Creates all of these users, or none, and returns them in order. Assigns ids that are greater than every id that this
-   * process has assigned before, ascending in the order of the drafts, and the time of creation. The signal is
+   * Creates all of these users, or none, and returns them in order. Assigns ids that are greater than every id that
+   * this process has assigned before, ascending in the order of the drafts, and the time of creation. The signal is
    * looked at once more immediately before the users become visible.
    *
-   * A request that the repository knows, from an earlier call or from earlier in this one, creates nobody: it stands for
-   * the user that it created, as they are now. It is known for REQUEST_LIFETIME_MS from the creation. A call that fails
-   * leaves no request behind.
+   * A request that the repository knows, from an earlier call or from earlier in this one, creates nobody: it stands
+   * for the user that it created, as they are now. It is known for REQUEST_LIFETIME_MS from the creation. A call that
+   * fails leaves no request behind.
    *
    * Fails for the lowest index at which it cannot go on:
    *
@@ -88,9 +94,9 @@ export interface UserRepository {
 
   /**
    * Replaces a user's fields by what `change` makes of the user, and returns the user with a greater version and the
-   * time of the change; where `change` returns undefined, nothing happens, and the user is returned as is. Between the user that
-   * `change` saw and the replacement, nobody else changes the user. `change` must have no effects, for it may be asked more
-   * than once. What it throws is thrown, and nothing is changed.
+   * time of the change; where `change` returns undefined, nothing happens, and the user is returned as is. Between the
+   * user that `change` saw and the replacement, nobody else changes the user. `change` must have no effects, for it may
+   * be asked more than once. What it throws is thrown, and nothing is changed.
    *
    * @throws UserNotFoundError if there is none with this id.
    * @throws TakenError without an index, if the new key of the e-mail address or of the username is another user's.
@@ -98,8 +104,8 @@ export interface UserRepository {
   update(id: string, change: (user: User) => UserDraft | undefined, scope: WriteScope): Promise<User>;
 
   /**
-   * Deletes a user with all that is known of them, unless `check` throws, which may be asked more than once. The id is never
-   * assigned again; e-mail address and username are free at once.
+   * Deletes a user with all that is known of them, unless `check` throws, which may be asked more than once. The id is
+   * never assigned again; e-mail address and username are free at once.
    *
    * @throws UserNotFoundError if there is none with this id.
    */

@@ -31,7 +31,10 @@ export class Batches<T> implements Batched<T> {
 
 const givenAway = new WeakSet<readonly unknown[]>();
 
-/** Marks a batch that nobody looks at again but who takes it, and returns it. So it need not stay in memory while it is sent. */
+/**
+ * Marks a batch that nobody looks at again but who takes it, and returns it. So it need not stay in memory while it is
+ * sent.
+ */
 export function giveAway<T>(batch: readonly T[]): readonly T[] {
   givenAway.add(batch);
   return batch;

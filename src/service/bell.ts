@@ -8,7 +8,10 @@ export class Bell {
     this.#wake?.();
   };
 
-  /** Resolves with true at the next ring, with false after `timeoutMs`. Rejects with the signal's reason if that is aborted. */
+  /**
+   * Resolves with true at the next ring, with false after `timeoutMs`. Rejects with the signal's reason if that is
+   * aborted.
+   */
   async wait(signal: AbortSignal, timeoutMs = Number.POSITIVE_INFINITY): Promise<boolean> {
     signal.throwIfAborted();
     if (!this.#rung) await this.#sleep(signal, timeoutMs);

@@ -16,9 +16,9 @@ interface Waiting<T, R> {
 }
 
 /**
- * Writes the items of many callers with few transactions: what is handed in for a key while a write is under way goes together into
- * the next one (group commit). Of one key, items are written in the order in which they were handed in; of many keys, some at a
- * time.
+ * Writes the items of many callers with few transactions: what is handed in for a key while a write is under way goes
+ * together into the next one (group commit). Of one key, items are written in the order in which they were handed in;
+ * of many keys, some at a time.
  */
 export class JointWrites<T, R> {
   readonly #writeAll: WriteAll<T, R>;

@@ -3,7 +3,9 @@ import type { User, UserFields } from "../domain/user.ts";
 /** What clients receive in one message unless they are told otherwise (4 MiB), less what stands around the users. */
 const MAX_BYTES = 4 * 2 ** 20 - 64 * 1024;
 
-/** More than the id, the numbers, tags and lengths of a user's message take, and those of one label or fact, in bytes. */
+/**
+ * More than the id, the numbers, tags and lengths of a user's message take, and those of one label or fact, in bytes.
+ */
 const USER_OVERHEAD = 256;
 const ITEM_OVERHEAD = 16;
 /** UTF-8 takes at most three bytes for each unit of UTF-16. */

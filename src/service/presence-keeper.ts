@@ -23,8 +23,8 @@ export interface Stay {
 }
 
 /**
- * Keeps the presences of this process shown for as long as they last, and tells who else is there. When a process dies, its presences
- * go after LIFETIME_MS.
+ * Keeps the presences of this process shown for as long as they last, and tells who else is there. When a process dies,
+ * its presences go after LIFETIME_MS.
  */
 export class PresenceKeeper {
   readonly #presences: Presences;
@@ -33,7 +33,10 @@ export class PresenceKeeper {
   readonly #inTurn = pLimit(1);
   readonly #own = new Map<string, Presence>();
   readonly #watched = new Map<string, WatchedTopic>();
-  /** What is to be written. One after the other, so that a presence which ends is not shown again by what was on its way. */
+  /**
+   * What is to be written. One after the other, so that a presence which ends is not shown again by what was on its
+   * way.
+   */
   readonly #toShow = new Set<string>();
   readonly #toRemove = new Set<string>();
   /** Topics at which somebody has come, gone or moved, of which nobody has been told. */

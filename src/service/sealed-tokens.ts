@@ -5,8 +5,9 @@ import { createMac, type KeySource, type Mac } from "./mac.ts";
 const MAC_BYTES = 16;
 
 /**
- * Makes and reads the opaque tokens by which clients continue something, such as a listing (AIP-158). A token holds a text, and is
- * authenticated, so that no client comes to depend on its form. Services with the same key read each other's tokens.
+ * Makes and reads the opaque tokens by which clients continue something, such as a listing (AIP-158). A token holds a
+ * text, and is authenticated, so that no client comes to depend on its form. Services with the same key read each
+ * other's tokens.
  */
 export class SealedTokens {
   readonly #macOf: Mac;

@@ -26,7 +26,10 @@ export class ShownChanges {
     else this.#ranges.push({ through, revision });
   }
 
-  /** Those of these changes that the snapshot does not show; the same array where it shows none. To be asked in their order. */
+  /**
+   * Those of these changes that the snapshot does not show; the same array where it shows none. To be asked in their
+   * order.
+   */
   without(changes: readonly WatchUsersResponse[]): readonly WatchUsersResponse[] {
     const last = this.#ranges.at(-1)?.revision ?? 0;
     if (Number(changes[0]?.revision ?? 0) > last) this.#ranges.length = 0;

@@ -14,8 +14,8 @@ export class Suspensions {
   }
 
   /**
-   * Calls `onSuspended` when the user is suspended, never at once but also if they are already, and maybe more than once. Returns
-   * a function that ends this.
+   * Calls `onSuspended` when the user is suspended, never at once but also if they are already, and maybe more than
+   * once. Returns a function that ends this.
    */
   watch(userId: string, onSuspended: () => void): () => void {
     let over = false;

@@ -20,8 +20,8 @@ export interface Cursor<T> {
   /** The position of the last entry that was taken. */
   readonly position: number;
   /**
-   * Takes some entries. If there are none, the bell of the cursor rings when there may be one. What is returned to many is the same
-   * array, frozen, so that what is made of it can be kept.
+   * Takes some entries. If there are none, the bell of the cursor rings when there may be one. What is returned to many
+   * is the same array, frozen, so that what is made of it can be kept.
    *
    * Fails as the log does, also if it did so when it was read for all. The cursor is of no use after that.
    */
@@ -46,8 +46,9 @@ const WOKEN_PER_TURN = 25;
 const MAX_READS = 3;
 
 /**
- * Does reads some at a time, so that many which begin at once wait for each other, and do not take every connection from everybody
- * else: those of single cursors, and, so that they need not wait for these, those for all at the end of a log.
+ * Does reads some at a time, so that many which begin at once wait for each other, and do not take every connection
+ * from everybody else: those of single cursors, and, so that they need not wait for these, those for all at the end of
+ * a log.
  */
 interface Turns {
   readonly own: LimitFunction;
@@ -64,8 +65,8 @@ interface Block<T> {
 }
 
 /**
- * The end of a log, which many read as it grows. What is new is read once for all who are there; who has fallen behind reads at
- * a pace of their own, from the log itself. So nobody waits for a slow reader, and there are no queues.
+ * The end of a log, which many read as it grows. What is new is read once for all who are there; who has fallen behind
+ * reads at a pace of their own, from the log itself. So nobody waits for a slow reader, and there are no queues.
  */
 export class Tail<T> {
   readonly #log: Log<T>;

@@ -9,7 +9,9 @@ const PAGE_SIZE = 500;
 /** What is read here is for many, so that nobody calls it off. */
 const SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 2000 };
 
-/** Tells which users may have changed, to those who care about a few of them: the log of changes is read once for all. */
+/**
+ * Tells which users may have changed, to those who care about a few of them: the log of changes is read once for all.
+ */
 export class UserChanges {
   readonly #log: ChangeLog;
   readonly #bus: Bus;
@@ -31,8 +33,8 @@ export class UserChanges {
   }
 
   /**
-   * Calls `onChange` after each change of a user, maybe more often, and at the beginning, from which on no change is missed.
-   * Returns a function that ends this.
+   * Calls `onChange` after each change of a user, maybe more often, and at the beginning, from which on no change is
+   * missed. Returns a function that ends this.
    */
   watch(userId: string, onChange: () => void): () => void {
     const watchers = this.#watchers.get(userId) ?? new Set();

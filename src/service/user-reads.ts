@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import { NEXT_PAGE_TOKEN } from "../contract/headers.ts";
 import { ResponseTooLargeError } from "../domain/errors.ts";
 import type { User } from "../domain/user.ts";
 import type { User as UserMessage } from "../gen/user/v1/user_pb.ts";
@@ -21,9 +22,6 @@ import { Batches } from "./batches.ts";
 import { howManyFit } from "./message-size.ts";
 import type { SealedTokens } from "./sealed-tokens.ts";
 import { toPassingUserMessage, toUserMessage } from "./user-message.ts";
-
-/** Trailing metadata of ListUsers: the token of the next page. Absent at the end. */
-export const NEXT_PAGE_TOKEN = "x-next-page-token";
 
 const DEFAULT_PAGE_SIZE = 10;
 const MAX_PAGE_SIZE = 1000;

@@ -48,8 +48,8 @@ const OUTPUT_ONLY: readonly string[] = ["id", "created_at", "updated_at", "etag"
 const SAMPLE: UserFields = { ...BLANK_USER, email: "sample@example.com", name: "sample" };
 
 /**
- * Reads what an update wants (AIP-134, AIP-161): an empty mask stands for every path at which the message says anything, `*`
- * for the replacement of all fields, where a role or status that is not stated stays.
+ * Reads what an update wants (AIP-134, AIP-161): an empty mask stands for every path at which the message says
+ * anything, `*` for the replacement of all fields, where a role or status that is not stated stays.
  *
  * @throws InvalidInputError naming every path that does not exist or is output only, and every value that is wrong.
  */

@@ -25,8 +25,8 @@ export const RESUME_TOKEN = "x-resume-token";
 const DEFAULT_HEARTBEAT_MS = 5000;
 
 /**
- * So many users of a snapshot are read at a time: one more with each page, as long as the watcher reads on, because what is read for one
- * who does not stays in memory.
+ * So many users of a snapshot are read at a time: one more with each page, as long as the watcher reads on, because
+ * what is read for one who does not stays in memory.
  */
 const FIRST_PAGE_SIZE = 6;
 const MAX_PAGE_SIZE = 128;

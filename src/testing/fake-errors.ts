@@ -47,7 +47,10 @@ export function unimplemented(method: string): ConnectError {
   return new ConnectError(`the fake was not told what ${method} does`, Code.Unimplemented);
 }
 
-/** The status that tells of an error; of one that is no ConnectError, INTERNAL with its message, so that a test shows it. */
+/**
+ * The status that tells of an error; of one that is no ConnectError, INTERNAL with its message, so that a test shows
+ * it.
+ */
 export function toStatus(error: unknown): Partial<StatusObject> {
   const { code, rawMessage, details, metadata: trailer } = ConnectError.from(error, Code.Internal);
   const metadata = new Metadata();

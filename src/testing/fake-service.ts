@@ -20,8 +20,8 @@ export interface Delayed<M extends DescMethod> {
 }
 
 /**
- * What the methods of a fake do: the same in each call, or one after another in the calls that come, the last of them ever after.
- * `{ getUser: [unavailable(), async ({ id }) => ({ user: { id } })] }` fails once.
+ * What the methods of a fake do: the same in each call, or one after another in the calls that come, the last of them
+ * ever after. `{ getUser: [unavailable(), async ({ id }) => ({ user: { id } })] }` fails once.
  */
 export type Script = { readonly [P in keyof Methods]?: Behaviour<Methods[P]> | readonly Behaviour<Methods[P]>[] };
 
@@ -29,7 +29,10 @@ export type Script = { readonly [P in keyof Methods]?: Behaviour<Methods[P]> | r
 export interface FakeCall {
   /** Which method, by its name in the client, such as `getUser`. */
   readonly method: keyof Methods;
-  /** The requests that have come so far; one, unless the method streams them. Those of a stream come as the handler reads them. */
+  /**
+   * The requests that have come so far; one, unless the method streams them. Those of a stream come as the handler
+   * reads them.
+   */
   readonly requests: readonly Message[];
   /** The request metadata. */
   readonly headers: Headers;
@@ -55,6 +58,7 @@ export class FakeService {
   /** Replaces what some methods do, from their next call on. */
   script(script: Script): void {
     for (const [name, behaviours] of Object.entries(script)) {
+      // The name says which method the types are of; TypeScript cannot follow.
       this.#scripts.set(name, [behaviours].flat() as unknown as AnyBehaviour[]);
     }
   }

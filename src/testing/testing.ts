@@ -48,8 +48,8 @@ const TOKEN_SECONDS = 600;
 const SETTINGS = { HOST: "127.0.0.1", HTTP_PORT: "none", LOG_LEVEL: "silent", SHUTDOWN_TIMEOUT: "1s" };
 
 /**
- * Starts the real service in this process, with its users in memory:
- * `await using server = await startTestServer()`, and then `createUserClient(server.address, { token: await server.token() })`.
+ * Starts the real service in this process, with its users in memory: `await using server = await startTestServer()`,
+ * and then `createUserClient(server.address, { token: await server.token() })`.
  */
 export async function startTestServer({ port = 0, environment = {} }: TestServerOptions = {}): Promise<TestServer> {
   const secret = randomBytes(32).toString("hex");
@@ -70,8 +70,9 @@ export async function startTestServer({ port = 0, environment = {} }: TestServer
 }
 
 /**
- * Starts a server that looks like the service to its callers, and whose methods do what a test says; those without a script fail with
- * UNIMPLEMENTED. `failing` and `unavailable` make the errors; see Script for what else methods can be told to do.
+ * Starts a server that looks like the service to its callers, and whose methods do what a test says; those without a
+ * script fail with UNIMPLEMENTED. `failing` and `unavailable` make the errors; see Script for what else methods can be
+ * told to do.
  */
 export async function createFake(
   script: Script = {},

@@ -11,7 +11,7 @@ import { type Canary, startCanary } from "./canary.ts";
 import { loadHonestly } from "./honest-load.ts";
 
 /** Stands in every e-mail address, name and token subject of the attacks, so that none can get into the log unseen. */
-export const MARK = "mallory";
+const MARK = "mallory";
 
 /** How a token begins, whoever has made it. */
 const TOKEN_START = "eyJ";

@@ -93,6 +93,7 @@ describe("a progress bar", () => {
 
   function draw(isTTY: boolean, steps: readonly (readonly [ms: number, done: number])[]): string[] {
     const written: string[] = [];
+    // What the bar needs of a stream.
     const output = { isTTY, columns: 70, write: (text: string) => written.push(text) > 0 } as never;
     let now = 0;
     using bar = new ProgressBar(output, () => now);

@@ -1,4 +1,4 @@
-import { createRegistry, fromBinary } from "@bufbuild/protobuf";
+import { createRegistry, fromBinary, type Message } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import {
@@ -101,7 +101,7 @@ describe("the status of an error", () => {
         details,
         told:
           badRequest?.$typeName === "google.rpc.BadRequest" &&
-          (badRequest as never as { fieldViolations: unknown[] }).fieldViolations.length,
+          (badRequest as Message & { fieldViolations: unknown[] }).fieldViolations.length,
       };
     };
     expect(tell(10_001, 20)).toMatchObject({ told: 16, details: expect.stringMatching(/; and 9985 more$/) });

@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import { ADMIN, startTestServer, tokenFor } from "./server.ts";
 
 /** Whether the clients in other languages are made and tested, which takes a minute and what their package registries have. */
-export const FOREIGN = Boolean(process.env.FOREIGN);
+const FOREIGN = Boolean(process.env.FOREIGN);
 
 /** The interpreter that Python's clients are tested with. */
 export const PYTHON = process.env.PYTHON ?? "python3";

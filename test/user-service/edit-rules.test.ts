@@ -108,6 +108,7 @@ describe("CollaborativeEdit", () => {
   ])("fails with INVALID_ARGUMENT for a wrong %s", async (field, fields, reason) => {
     const { server, id } = await startWith();
     const operation = { operationId: randomUUID(), baseRevision: 0n, steps: [], ...fields };
+    // What is wrong with some of them is their type.
     const editor = call(server)
       .open(id)
       .say({ case: "operation", value: operation as never });

@@ -18,7 +18,7 @@ export const { CREATED, UPDATED, DELETED, SNAPSHOT, SNAPSHOT_END, HEARTBEAT } = 
 export type WatchRequest = Exclude<MessageInitShape<typeof WatchUsersRequestSchema>, { $typeName: string }>;
 
 /** No heartbeat comes while a test runs. */
-export const SELDOM = { seconds: 300n };
+const SELDOM = { seconds: 300n };
 export const OFTEN = { nanos: 100_000_000 };
 
 /** A server that is watched, and one through which users are changed: they may be the same. */

@@ -117,8 +117,3 @@ export async function failureOf(call: Promise<unknown>, code: Code, reason?: str
   );
   return failure;
 }
-
-/** Yields the items, and then ends: a stream of requests. */
-export async function* streamOf<T>(...items: readonly T[]): AsyncGenerator<T> {
-  yield* items;
-}

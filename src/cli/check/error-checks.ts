@@ -3,7 +3,8 @@ import { Code } from "@connectrpc/connect";
 import { UploadFormat } from "../../gen/user/v1/upload_pb.ts";
 import { UserService } from "../../gen/user/v1/user_service_pb.ts";
 import { callMethod } from "../method-call.ts";
-import { type Check, ensure, failureOf, streamOf } from "./check.ts";
+import { streamOf } from "../stream-of.ts";
+import { type Check, ensure, failureOf } from "./check.ts";
 
 /** How calls fail that have to, and what the failures tell. */
 export const ERROR_CHECKS: readonly Check[] = [

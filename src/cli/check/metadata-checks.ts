@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { Code } from "@connectrpc/connect";
-import { EXPECTED_COUNT, REQUEST_ID } from "../../contract/headers.ts";
-import { type Check, ensure, failureOf, streamOf } from "./check.ts";
-
-const NEXT_PAGE_TOKEN = "x-next-page-token";
+import { EXPECTED_COUNT, NEXT_PAGE_TOKEN, REQUEST_ID } from "../../contract/headers.ts";
+import { streamOf } from "../stream-of.ts";
+import { type Check, ensure, failureOf } from "./check.ts";
 
 /** What metadata does, and what comes back in it. */
 export const METADATA_CHECKS: readonly Check[] = [

@@ -3,7 +3,8 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { UploadFormat } from "../../gen/user/v1/upload_pb.ts";
 import { ChatMessageType } from "../../gen/user/v1/user_service_pb.ts";
 import { WatchEventType, WatchEventTypeSchema } from "../../gen/user/v1/watch_pb.ts";
-import { type Check, CheckError, ensure, streamOf } from "./check.ts";
+import { streamOf } from "../stream-of.ts";
+import { type Check, CheckError, ensure } from "./check.ts";
 
 /** One check or two for each RPC that streams. */
 export const STREAMING_CHECKS: readonly Check[] = [

@@ -21,8 +21,8 @@ export interface EditChange {
   /** Who has made it; empty for a change by other methods, and for another text. */
   readonly userId: string;
   /**
-   * The text of before, if not all that was typed into it has come back when another text came, because this editor was away for too long or
-   * typed what is not allowed. Whether it has been applied is in the new text: show both.
+   * The text of before, if not all that was typed into it has come back when another text came, because this editor was
+   * away for too long or typed what is not allowed. Whether it has been applied is in the new text: show both.
    */
   readonly lostText: string | undefined;
 }
@@ -211,7 +211,8 @@ export class Editor implements AsyncDisposable {
   async #recover(error: ConnectError): Promise<void> {
     if (this.#over.aborted) throw error;
     const known = this.#document.revision !== undefined;
-    // The revision is unknown there, or what was typed is not allowed: only the text of everybody helps, which ends what is under way.
+    // The revision is unknown there, or what was typed is not allowed: only the text of everybody helps, which ends
+    // what is under way.
     if (known && (error.code === Code.OutOfRange || error.code === Code.InvalidArgument)) this.#document.forget();
     else if (!isPassing(error)) throw error;
     this.#options.onInterrupted?.(error);
@@ -247,8 +248,8 @@ function closed(): ConnectError {
 
 /**
  * Opens a user's bio to edit it together with others: `await using editor = await edit(client, userId)`, and then
- * `editor.insert(0, "Hello")`. Resolves when the text has come. When a call breaks off, the text is opened again, on any
- * replica: nothing that was typed is lost, or done twice.
+ * `editor.insert(0, "Hello")`. Resolves when the text has come. When a call breaks off, the text is opened again, on
+ * any replica: nothing that was typed is lost, or done twice.
  *
  * @throws ConnectError if it cannot be opened: NOT_FOUND if there is no such user.
  */

@@ -22,8 +22,8 @@ export interface UnderWay {
 export const MAX_STEPS = 1000;
 
 /**
- * A text as its editor sees it, and how it relates to that of everybody, as docs/collaborative-edit.md describes it: at most one operation
- * is under way, and what is typed meanwhile is gathered for the next one.
+ * A text as its editor sees it, and how it relates to that of everybody, as docs/collaborative-edit.md describes it: at
+ * most one operation is under way, and what is typed meanwhile is gathered for the next one.
  */
 export class LocalDocument {
   #text = "";
@@ -66,7 +66,10 @@ export class LocalDocument {
     return this.#underWay;
   }
 
-  /** Begins with another text. Returns what had been typed into the one before and cannot be told from what others did: its text. */
+  /**
+   * Begins with another text. Returns what had been typed into the one before and cannot be told from what others did:
+   * its text.
+   */
   begin(revision: bigint, text: string): string | undefined {
     const lost = this.isSettled ? undefined : this.#text;
     this.#revision = revision;
@@ -82,8 +85,8 @@ export class LocalDocument {
   }
 
   /**
-   * Takes an operation that has been applied as the next revision. Returns what it does to the text here; undefined if it is
-   * the one that was under way, whose text is here already.
+   * Takes an operation that has been applied as the next revision. Returns what it does to the text here; undefined if
+   * it is the one that was under way, whose text is here already.
    *
    * @throws RangeError if it is not the next one.
    */

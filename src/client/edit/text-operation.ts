@@ -3,8 +3,8 @@ import { type } from "ot-text-unicode";
 import type { EditStep, EditStepSchema } from "../../gen/user/v1/collaborative_edit_pb.ts";
 
 /**
- * One step of a change, from where the one before ended: a number leaves so many code points as they are, a text is inserted,
- * and `d` deletes so many code points.
+ * One step of a change, from where the one before ended: a number leaves so many code points as they are, a text is
+ * inserted, and `d` deletes so many code points.
  */
 export type TextStep = number | string | { readonly d: number };
 
@@ -19,7 +19,8 @@ const MAX_TEXT_BYTES = 16_384;
 /**
  * The text that an operation makes of a text.
  *
- * @throws RangeError if it goes beyond the end, inserts what no text may hold, or makes the text longer than 16384 bytes.
+ * @throws RangeError if it goes beyond the end, inserts what no text may hold, or makes the text longer than 16384
+ * bytes.
  */
 export function applyChecked(text: string, operation: TextOperation): string {
   let reach = 0;
@@ -54,7 +55,9 @@ export function compose(first: TextOperation, second: TextOperation): TextOperat
   return type.compose(first as TextOp, second as TextOp) as TextOperation;
 }
 
-/** What two operations on the same text become when the other one has been applied: what `earlier` inserts comes first. */
+/**
+ * What two operations on the same text become when the other one has been applied: what `earlier` inserts comes first.
+ */
 export function transformBoth(earlier: TextOperation, later: TextOperation): [TextOperation, TextOperation] {
   return [
     type.transform(earlier as TextOp, later as TextOp, "left") as TextOperation,

@@ -8,8 +8,8 @@ import type { Statement } from "./session.ts";
 const SLICE = 1000;
 
 /**
- * Deletes the texts up to `through` of the rooms in `due`, and notes how far they have gone. They go from the first on, so that what is
- * left has no gaps. A room in which somebody posts now is left for later.
+ * Deletes the texts up to `through` of the rooms in `due`, and notes how far they have gone. They go from the first on,
+ * so that what is left has no gaps. A room in which somebody posts now is left for later.
  */
 function forget(name: string, due: string): Statement {
   const text = `WITH due AS (${due}), gone AS (
@@ -46,7 +46,10 @@ const ERASE: Statement = {
     ) RETURNING sequence`,
 };
 
-/** Forgets texts that are no longer kept, and words that nobody reads any more. Any number of replicas may do it at once. */
+/**
+ * Forgets texts that are no longer kept, and words that nobody reads any more. Any number of replicas may do it at
+ * once.
+ */
 export async function forgetTexts(
   database: Database,
   { maxCount, maxAgeMs }: ChatRetention,

@@ -21,9 +21,9 @@ const TYPES: pg.CustomTypesConfig = {
 const KEEP_ALIVE_DELAY_MS = 10_000;
 
 /**
- * The isolation that the statements are written for, and what the server does for connections whose service has vanished: it
- * ends transactions in which nothing happens, and stops statements whose connection is broken (where the system of the server
- * can tell; elsewhere the setting is refused).
+ * The isolation that the statements are written for, and what the server does for connections whose service has
+ * vanished: it ends transactions in which nothing happens, and stops statements whose connection is broken (where the
+ * system of the server can tell; elsewhere the setting is refused).
  */
 const SETTINGS = [
   "SET default_transaction_isolation = 'read committed'",
@@ -50,7 +50,8 @@ export class Connection extends pg.Client {
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
     });
     this.#socket = socket;
-    // Whoever waits for a statement hears of a broken connection by its failure. An error without a listener would end the process.
+    // Whoever waits for a statement hears of a broken connection by its failure. An error without a listener would end
+    // the process.
     this.on("error", () => {});
     socket.on("error", () => {});
     this.once("connect", () => {
@@ -75,8 +76,8 @@ export class Connection extends pg.Client {
   }
 
   /**
-   * Has PostgreSQL stop every later statement that takes longer. Resolves when it has answered: a request to cancel that
-   * comes earlier may hit this instead of what follows it.
+   * Has PostgreSQL stop every later statement that takes longer. Resolves when it has answered: a request to cancel
+   * that comes earlier may hit this instead of what follows it.
    */
   limitStatements(timeoutMs: number): Promise<void> {
     if (timeoutMs !== this.#statementTimeoutMs) {
@@ -90,11 +91,12 @@ export class Connection extends pg.Client {
   }
 
   /**
-   * Asks PostgreSQL to stop the statement that it is executing for this connection (CancelRequest), and tells whether the
-   * request has been delivered, in time. If so, it hits no statement that is sent from now on.
+   * Asks PostgreSQL to stop the statement that it is executing for this connection (CancelRequest), and tells whether
+   * the request has been delivered, in time. If so, it hits no statement that is sent from now on.
    */
   cancelStatement(timeoutMs: number): Promise<boolean> {
     const { processID, secretKey } = this as unknown as Backend;
+    // What pg has made of the connection string.
     const { ssl } = this as unknown as { ssl: boolean | object };
     const messenger = new pg.Connection({ ssl } as pg.ConnectionConfig) as CancelConnection;
     const { promise, resolve } = Promise.withResolvers<boolean>();

@@ -32,8 +32,8 @@ export interface DatabaseObserver {
 type PooledConnection = Connection & pg.PoolClient;
 
 /**
- * A PostgreSQL database, which may come and go. While it cannot be reached, every call fails at once, as do those that are
- * under way when it is lost: nobody waits for an answer that does not come.
+ * A PostgreSQL database, which may come and go. While it cannot be reached, every call fails at once, as do those that
+ * are under way when it is lost: nobody waits for an answer that does not come.
  */
 export class Database {
   readonly #config: pg.ClientConfig;
@@ -50,6 +50,7 @@ export class Database {
     this.#config = { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS };
     const pooling = { max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS, Client: Connection as typeof pg.Client };
     this.#pool = new pg.Pool({ ...this.#config, ...pooling });
+    // The pool makes all of them of `Client`, which its types do not say.
     this.#pool.on("connect", (connection) => this.#connections.add(connection as unknown as Connection));
     this.#pool.on("remove", (connection) => this.#connections.delete(connection as unknown as Connection));
     // A connection that breaks while nobody uses it leaves the pool, and that is all there is to it.
@@ -82,8 +83,8 @@ export class Database {
   }
 
   /**
-   * Does some work in a transaction (READ COMMITTED), which is committed if the work returns something, and rolled back if
-   * it returns undefined or fails. Fails as the work does, or as Session.commit does.
+   * Does some work in a transaction (READ COMMITTED), which is committed if the work returns something, and rolled back
+   * if it returns undefined or fails. Fails as the work does, or as Session.commit does.
    */
   write<T>(scope: Cancellable, work: (session: Session) => Promise<T | undefined>): Promise<T | undefined> {
     return this.#use(scope, async (session) => {

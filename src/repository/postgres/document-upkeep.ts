@@ -9,8 +9,9 @@ const DOCUMENTS = 100;
 const OPERATIONS = 1000;
 
 /**
- * Deletes operations up to `through` of the documents in `due`, and notes how far they have gone in the same transaction: a
- * reader either gets an operation, or is told that it has gone. A document that somebody edits now is left for later.
+ * Deletes operations up to `through` of the documents in `due`, and notes how far they have gone in the same
+ * transaction: a reader either gets an operation, or is told that it has gone. A document that somebody edits now is
+ * left for later.
  */
 function forget(name: string, due: string): Statement {
   const text = `WITH due AS (${due}), gone AS (

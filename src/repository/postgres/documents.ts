@@ -27,7 +27,10 @@ const LOCK: Statement = {
   text: `SELECT coalesce(bio, '') AS bio, coalesce(avatar_url, '') AS avatar_url FROM users
     WHERE id = $1 FOR NO KEY UPDATE`,
 };
-/** A statement of its own: read together with LOCK, the document would be as it was before LOCK waited. FOR UPDATE keeps upkeep out. */
+/**
+ * A statement of its own: read together with LOCK, the document would be as it was before LOCK waited. FOR UPDATE keeps
+ * upkeep out.
+ */
 const OPEN: Statement = {
   name: "open_document",
   text: "SELECT revision, text, expired_through FROM documents WHERE user_id = $1 FOR UPDATE",

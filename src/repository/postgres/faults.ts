@@ -52,8 +52,8 @@ export function isRefusal(error: unknown): boolean {
 }
 
 /**
- * What the repository fails with when `pg` fails with `error`: a ConflictError, a StoreUnavailableError or a StatementError.
- * What did not come from the server shows that the connection is broken.
+ * What the repository fails with when `pg` fails with `error`: a ConflictError, a StoreUnavailableError or a
+ * StatementError. What did not come from the server shows that the connection is broken.
  */
 export function toRepositoryError(error: unknown, statement: string): Error {
   if (!(error instanceof pg.DatabaseError)) return new StoreUnavailableError("the database is not available", error);

@@ -29,9 +29,9 @@ class SilenceError extends Error {
 }
 
 /**
- * Watches the database over a connection of its own, until the signal is aborted. A database that answers no more, though
- * its connections stand, is found lost within BEAT_MS + SILENCE_MS; one that has closed the connection, and takes no other, at
- * once.
+ * Watches the database over a connection of its own, until the signal is aborted. A database that answers no more,
+ * though its connections stand, is found lost within BEAT_MS + SILENCE_MS; one that has closed the connection, and
+ * takes no other, at once.
  */
 export async function keepHeartbeat(parts: HeartbeatParts, signal: AbortSignal): Promise<void> {
   let up = false;

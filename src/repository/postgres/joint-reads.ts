@@ -23,9 +23,9 @@ interface Reader<T> {
 }
 
 /**
- * Reads one key for each of many callers, with few statements: the keys that are asked for while other statements are under
- * way share the next one. A statement and its answer cost the same for one key and for ten. A statement that nobody waits for
- * any more is stopped.
+ * Reads one key for each of many callers, with few statements: the keys that are asked for while other statements are
+ * under way share the next one. A statement and its answer cost the same for one key and for ten. A statement that
+ * nobody waits for any more is stopped.
  */
 export class JointReads<T> {
   readonly #readAll: ReadAll<T>;

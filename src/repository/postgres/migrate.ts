@@ -14,8 +14,8 @@ const CONNECT_TIMEOUT_MS = 5000;
 const MIGRATIONS_TABLE = "migrations";
 
 /**
- * Brings the tables of a database up to date, and returns the names of the migrations that it applied. Processes that do it
- * at once wait for each other. When the signal is aborted, it fails, and what it has begun is rolled back.
+ * Brings the tables of a database up to date, and returns the names of the migrations that it applied. Processes that
+ * do it at once wait for each other. When the signal is aborted, it fails, and what it has begun is rolled back.
  */
 export async function migrate(url: string, signal?: AbortSignal): Promise<string[]> {
   const connection = new Connection({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
@@ -23,7 +23,8 @@ export async function migrate(url: string, signal?: AbortSignal): Promise<string
   signal?.addEventListener("abort", cut);
   try {
     await connection.connect();
-    // As at nearly every start: nobody waits for a lock then, nor do replicas that find the database again at the same time.
+    // As at nearly every start: nobody waits for a lock then, nor do replicas that find the database again at the same
+    // time.
     if (await isUpToDate(connection)) return [];
     const applied = await runner({
       dbClient: connection,

@@ -51,7 +51,10 @@ export async function findRequests(
   return (request) => known.get(keyOf(request).toString("latin1"));
 }
 
-/** Keeps requests that are being carried out, so that they are known again. Tells whether none of them was known already. */
+/**
+ * Keeps requests that are being carried out, so that they are known again. Tells whether none of them was known
+ * already.
+ */
 export async function insertRequests(requests: readonly CarriedOut[], session: Session): Promise<boolean> {
   if (requests.length === 0) return true;
   const now = Date.now();
@@ -68,7 +71,10 @@ export async function insertRequests(requests: readonly CarriedOut[], session: S
   return inserted.length === requests.length;
 }
 
-/** What tells a request, or an upload, from all others. A hash, because callers may have names that PostgreSQL has no text for. */
+/**
+ * What tells a request, or an upload, from all others. A hash, because callers may have names that PostgreSQL has no
+ * text for.
+ */
 export function keyOf(request: Pick<CreationRequest, "caller" | "id">): Buffer {
   return createHash("sha256").update(requestKey(request)).digest();
 }

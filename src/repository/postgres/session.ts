@@ -19,12 +19,15 @@ const LONGEST_STATEMENT_MS = 2 ** 16;
 const SHORTEST_STATEMENT_MS = 2 ** 6;
 
 /**
- * Commits. The triggers that wait for the commit, and take the lock of the change log, run in a statement of their own before
- * it, in the same message: statement_timeout stops a statement, but not a COMMIT.
+ * Commits. The triggers that wait for the commit, and take the lock of the change log, run in a statement of their own
+ * before it, in the same message: statement_timeout stops a statement, but not a COMMIT.
  */
 const COMMIT = "SET CONSTRAINTS ALL IMMEDIATE; COMMIT";
 
-/** The use of one connection for one call. What the call awaits fails as soon as the call is called off or the database lost. */
+/**
+ * The use of one connection for one call. What the call awaits fails as soon as the call is called off or the database
+ * lost.
+ */
 export class Session {
   readonly #connection: Connection;
   readonly #signal: AbortSignal;
@@ -64,8 +67,8 @@ export class Session {
   }
 
   /**
-   * Commits the transaction, unless the call has been called off by now. If it is called off meanwhile, the commit either
-   * stops, and fails with the signal's reason, or succeeds.
+   * Commits the transaction, unless the call has been called off by now. If it is called off meanwhile, the commit
+   * either stops, and fails with the signal's reason, or succeeds.
    *
    * @throws OutcomeUnknownError if the connection breaks before the answer.
    */
@@ -110,8 +113,8 @@ export class Session {
   }
 
   #callOff(): void {
-    // The answer to a COMMIT tells whether it has happened, so that is waited for; what may take long in it is a wait for
-    // the lock of the change log, which a request to cancel ends.
+    // The answer to a COMMIT tells whether it has happened, so that is waited for; what may take long in it is a wait
+    // for the lock of the change log, which a request to cancel ends.
     if (this.#committing) this.#requestCancel();
     else this.#interrupted.reject(this.#signal.reason);
   }
@@ -151,8 +154,9 @@ function inTime(happening: Promise<unknown>): Promise<boolean> {
 }
 
 /**
- * The limit that the server puts on the statements of a call: should this process be unable to stop a statement when the
- * call's time runs out, the server does it not much later. A power of two, so that a connection seldom has to be told another.
+ * The limit that the server puts on the statements of a call: should this process be unable to stop a statement when
+ * the call's time runs out, the server does it not much later. A power of two, so that a connection seldom has to be
+ * told another.
  */
 function statementTimeoutOf(scope: Cancellable): number {
   const left = scope.timeoutMs?.() ?? LONGEST_STATEMENT_MS;

@@ -15,8 +15,8 @@ import { toTimestamp } from "./user-rows.ts";
 const SLICE = 5000;
 
 /**
- * The oldest changes, as far as they are too many or too old. They go in the order of their revisions, and how far they have
- * gone is noted in the same transaction: a reader either gets a change, or is told that it has gone.
+ * The oldest changes, as far as they are too many or too old. They go in the order of their revisions, and how far they
+ * have gone is noted in the same transaction: a reader either gets a change, or is told that it has gone.
  */
 const FORGET_CHANGES: Statement = {
   name: "forget_changes",

@@ -32,7 +32,9 @@ const LIST: Statement = {
   name: "list_users",
   text: `SELECT ${SELECTED} FROM users WHERE id > $1 ORDER BY id LIMIT $2`,
 };
-/** One row for each user, or one without a user; each says as of which revision, because one statement sees one state. */
+/**
+ * One row for each user, or one without a user; each says as of which revision, because one statement sees one state.
+ */
 const LIST_AS_OF: Statement = {
   name: "list_users_as_of",
   text: `SELECT page.*, greatest(expired_through, (SELECT max(revision) FROM changes)) AS revision
@@ -66,7 +68,10 @@ interface TakenRow {
   readonly username_key: string | null;
 }
 
-/** A call waits so long to learn whether its caller is suspended. The answer may be for many calls, so none calls it off. */
+/**
+ * A call waits so long to learn whether its caller is suspended. The answer may be for many calls, so none calls it
+ * off.
+ */
 const SUSPENSION_SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 2000 };
 
 /** Keeps users in PostgreSQL, for any number of replicas. */

@@ -13,7 +13,9 @@ export interface ChatParts {
   readonly authenticates: boolean;
 }
 
-/** Makes the RPC that talks: with the service itself by echoes, and from the first message with a room on in rooms too. */
+/**
+ * Makes the RPC that talks: with the service itself by echoes, and from the first message with a room on in rooms too.
+ */
 export function createChat({ rooms, authenticates }: ChatParts): Pick<ServiceImpl<typeof UserService>, "chat"> {
   function chat(requests: AsyncIterable<ChatMessage>, context: HandlerContext): AsyncIterable<ChatMessage> {
     return new Batches(answers(requests, context));

@@ -14,7 +14,10 @@ import type { Rooms } from "./rooms.ts";
 
 const MAX_ROOMS = 16;
 const MAX_TEXT_BYTES = 8192;
-/** So many texts of a call may be on their way into rooms, and so many answers on their way out, before no more is read of it. */
+/**
+ * So many texts of a call may be on their way into rooms, and so many answers on their way out, before no more is read
+ * of it.
+ */
 const MAX_POSTING = 64;
 const MAX_ANSWERS = 64;
 const MAX_ANSWERS_LENGTH = 2 ** 16;
@@ -23,8 +26,8 @@ const MAX_ANSWERS_LENGTH = 2 ** 16;
 export type AuthorOf = (message: ChatMessage, otherwise?: string) => string;
 
 /**
- * A call that talks in rooms: what its client says is heard while what happens in the rooms is told. For a client that does not read,
- * a batch of texts and some echoes are kept, and the place up to which it has read.
+ * A call that talks in rooms: what its client says is heard while what happens in the rooms is told. For a client that
+ * does not read, a batch of texts and some echoes are kept, and the place up to which it has read.
  */
 export class Conversation {
   readonly #rooms: Rooms;
@@ -50,7 +53,10 @@ export class Conversation {
     this.#messages = heard;
   }
 
-  /** Hears messages and those after them, and tells what there is to tell, until after the half-close all that is owed is told. */
+  /**
+   * Hears messages and those after them, and tells what there is to tell, until after the half-close all that is owed
+   * is told.
+   */
   async *run(
     first: readonly ChatMessage[],
     others: AsyncIterator<readonly ChatMessage[]>,

@@ -20,8 +20,8 @@ export interface Joining {
 }
 
 /**
- * One call's being in a room: what it has been told, and what it is to be told. First the history, then that the room is
- * joined, then whatever happens.
+ * One call's being in a room: what it has been told, and what it is to be told. First the history, then that the room
+ * is joined, then whatever happens.
  */
 export class Membership {
   readonly room: string;
@@ -62,7 +62,10 @@ export class Membership {
     return this.#cursor !== undefined && this.#delivered >= this.#goal;
   }
 
-  /** Has the membership end when the texts up to this sequence are delivered; with a `farewell`, the client is told that it has. */
+  /**
+   * Has the membership end when the texts up to this sequence are delivered; with a `farewell`, the client is told that
+   * it has.
+   */
   endAfter(sequence: number, farewell: boolean): void {
     this.#goal = sequence;
     this.#farewell = farewell;

@@ -14,7 +14,10 @@ import { type Cursor, type Log, Tails } from "../tail.ts";
 /** A text goes with those of others, so that no call calls it off. */
 const POSTING_SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 5000 };
 
-/** The rooms as the calls of this process share them: what is posted goes out together, and is read once for all members. */
+/**
+ * The rooms as the calls of this process share them: what is posted goes out together, and is read once for all
+ * members.
+ */
 export class Rooms {
   readonly #rooms: ChatRooms;
   readonly #presences: PresenceKeeper;

@@ -10,8 +10,8 @@ import { topicOf } from "./document-log.ts";
 const SCOPE: Cancellable = { signal: new AbortController().signal, timeoutMs: () => 5000 };
 
 /**
- * Applies the operations of all editors of this process. Those that come to a document while others are being applied are applied
- * together afterwards, so that many editors cost little more than one.
+ * Applies the operations of all editors of this process. Those that come to a document while others are being applied
+ * are applied together afterwards, so that many editors cost little more than one.
  */
 export class DocumentEdits {
   readonly #writes: JointWrites<Submission, Outcome>;
@@ -29,8 +29,8 @@ export class DocumentEdits {
   }
 
   /**
-   * Applies an operation to the document of a user, and returns the revision that it has made. Operations are applied in the order in which
-   * they are handed in. Fails as Documents.apply does, and with the error that is the outcome.
+   * Applies an operation to the document of a user, and returns the revision that it has made. Operations are applied
+   * in the order in which they are handed in. Fails as Documents.apply does, and with the error that is the outcome.
    *
    * @throws StoreUnavailableError if the outcome is not certain: applied again, the operation is applied once.
    */

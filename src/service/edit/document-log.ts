@@ -37,8 +37,8 @@ export interface DocumentLogParts {
 }
 
 /**
- * The operations of a document as a log of the events that tell of them. A change of the bio by other methods becomes an operation
- * when the log is next asked, which is soon where somebody follows it.
+ * The operations of a document as a log of the events that tell of them. A change of the bio by other methods becomes
+ * an operation when the log is next asked, which is soon where somebody follows it.
  */
 export class DocumentLog implements Log<CollaborativeEditResponse> {
   readonly #userId: string;

@@ -12,7 +12,10 @@ export interface DocumentSource {
   open(revision: number): Cursor<CollaborativeEditResponse>;
 }
 
-/** What one editor is told of a document: operations in their order, and the whole text where it cannot be told in these. */
+/**
+ * What one editor is told of a document: operations in their order, and the whole text where it cannot be told in
+ * these.
+ */
 export class DocumentReader {
   readonly #source: DocumentSource;
   #cursor: Cursor<CollaborativeEditResponse> | undefined;

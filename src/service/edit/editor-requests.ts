@@ -27,8 +27,8 @@ export async function readOpen(requests: AsyncIterator<CollaborativeEditRequest>
 }
 
 /**
- * The requests of an editor after the first, which are carried out as they come. The bell rings when something has become of them
- * that the editor waits for.
+ * The requests of an editor after the first, which are carried out as they come. The bell rings when something has
+ * become of them that the editor waits for.
  */
 export class EditorRequests {
   readonly #requests: AsyncIterator<CollaborativeEditRequest>;
@@ -51,8 +51,8 @@ export class EditorRequests {
   }
 
   /**
-   * Takes note that the editor has been told of all operations up to a revision. Returns whether that is all that the editor will
-   * ever wait for: no more requests come, and all operations have come back.
+   * Takes note that the editor has been told of all operations up to a revision. Returns whether that is all that the
+   * editor will ever wait for: no more requests come, and all operations have come back.
    *
    * @throws what a request has failed with.
    */

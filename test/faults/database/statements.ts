@@ -14,7 +14,7 @@ export interface RunningStatement {
 const PATIENCE = { timeout: 10_000, interval: 20 };
 
 /** What the service does on a database, but for asking whether it is there. */
-export function statementsOn(url: string): Promise<RunningStatement[]> {
+function statementsOn(url: string): Promise<RunningStatement[]> {
   return query<{ pid: number; query: string; waits: boolean }>(
     url,
     `SELECT pid, query, wait_event_type = 'Lock' AS waits FROM pg_stat_activity

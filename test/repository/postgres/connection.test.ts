@@ -183,6 +183,7 @@ describe("a connection that cannot be made", () => {
   });
 
   function socketOf(connection: Connection): { destroyed: boolean } {
+    // Private to pg.
     return (connection as unknown as { connection: { stream: { destroyed: boolean } } }).connection.stream;
   }
 });

@@ -35,6 +35,7 @@ describe("PostgresUserRepository.create, when others create the same users", () 
     const waiting = () => query<{ blockers: number[] }>(url, WAITING);
     let line = await waiting();
     while (line.length < 2) line = await waiting();
+    // The types of pg leave it out.
     const { processID } = other as unknown as { readonly processID: number };
     expect(line.filter(({ blockers }) => blockers.includes(processID))).toHaveLength(1);
 
