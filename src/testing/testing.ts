@@ -25,7 +25,7 @@ export interface TestServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** A server whose methods do what a test says. Every token is as good as any. */
+/** A server whose methods do what a test says. It takes every token. */
 export interface FakeServer extends TestServer {
   /** The calls that have come, in their order. */
   readonly calls: FakeService["calls"];

@@ -56,29 +56,28 @@ async def _all_identified(requests: AsyncIterable[Any] | Iterable[Any]) -> Async
             yield _identified(request)
 
 
-# gRPC's classes take type arguments in its stubs, but not at run time.
-class _UnaryUnary(_Prepare, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
+class _UnaryUnary(_Prepare, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # none at run time
     async def intercept_unary_unary(
         self, continuation: Any, client_call_details: ClientCallDetails, request: Any
     ) -> Any:
         return await continuation(await self._details(client_call_details), _identified(request))
 
 
-class _UnaryStream(_Prepare, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
+class _UnaryStream(_Prepare, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # none at run time
     async def intercept_unary_stream(
         self, continuation: Any, client_call_details: ClientCallDetails, request: Any
     ) -> Any:
         return await continuation(await self._details(client_call_details), request)
 
 
-class _StreamUnary(_Prepare, grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[type-arg]
+class _StreamUnary(_Prepare, grpc.aio.StreamUnaryClientInterceptor):  # type: ignore[type-arg]  # none at run time
     async def intercept_stream_unary(
         self, continuation: Any, client_call_details: ClientCallDetails, request_iterator: Any
     ) -> Any:
         return await continuation(await self._details(client_call_details), _all_identified(request_iterator))
 
 
-class _StreamStream(_Prepare, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]
+class _StreamStream(_Prepare, grpc.aio.StreamStreamClientInterceptor):  # type: ignore[type-arg]  # none at run time
     async def intercept_stream_stream(
         self, continuation: Any, client_call_details: ClientCallDetails, request_iterator: Any
     ) -> Any:
