@@ -31,4 +31,4 @@ USER 65532:65532
 EXPOSE 50051 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["node", "dist/health-check.js"]
 # A smaller young generation: thousands of slow streams leave less memory behind. docs/decisions.md has the figures.
-ENTRYPOINT ["node", "--max-semi-space-size=8", "dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--no-allocation-site-pretenuring", "dist/main.js"]

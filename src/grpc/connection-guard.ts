@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { ClosedStreams } from "./closed-streams.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
@@ -48,6 +49,7 @@ export class ConnectionGuard {
   readonly #limits: ConnectionLimits;
   readonly #longestCallMs: number;
   readonly #cutConnections: CutConnections;
+  readonly #closedStreams = new ClosedStreams();
   readonly #connections = new Map<string, Connection>();
   /** What a session has its connection by, as a property: a WeakMap would be looked at for every call. */
   readonly #connectionOf = Symbol("connection");
@@ -118,9 +120,11 @@ export class ConnectionGuard {
   }
 
   readonly #onStreamClosed = (message: unknown): void => {
-    const { id = 0, session, rstCode = 0 } = (message as { stream: ServerHttp2Stream }).stream;
+    const { stream } = message as { stream: ServerHttp2Stream };
+    const { id = 0, session, rstCode = 0 } = stream;
     const connection = (session as { [key: symbol]: Connection | undefined } | undefined)?.[this.#connectionOf];
     if (session === undefined || connection === undefined) return;
+    this.#closedStreams.add(stream);
     connection.openCalls--;
     connection.used = true;
     if (rstCode === constants.NGHTTP2_CANCEL) this.#onCancel(connection, session, id);

@@ -5,7 +5,7 @@ import { keepRecord } from "../grpc/call-record.ts";
 import { HeadersTooLargeError } from "../grpc/errors.ts";
 import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status-object.ts";
-import type { OpenCalls } from "./open-calls.ts";
+import type { OpenCall, OpenCalls } from "./open-calls.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /** What is known of a call when it has ended. Holds nothing personal but what a cause may say. */
@@ -51,7 +51,8 @@ export function createObserve(openCalls: OpenCalls, subscribers: readonly CallSu
 
 type Method = Parameters<Interceptor>[0];
 
-class ObservedCall extends PassThrough {
+class ObservedCall extends PassThrough implements OpenCall {
+  place = 0;
   readonly #method: Method;
   readonly #openCalls: OpenCalls;
   readonly #subscribers: readonly CallSubscriber[];

@@ -2,30 +2,41 @@
 export interface OpenCall {
   /** Ends the call with the status that `reason` stands for. */
   end(reason: Error): void;
+  /** Where it stands among the open calls: theirs to set. */
+  place: number;
 }
 
-/** The calls that are open, from the arrival of each until its status has left or its connection is gone. */
+/**
+ * The calls that are open, from the arrival of each until its status has left or its connection is gone.
+ *
+ * In an array, because a Set would keep calls that have ended until V8 collects the whole heap: see ClosedStreams.
+ */
 export class OpenCalls {
-  readonly #calls = new Set<OpenCall>();
+  readonly #calls: OpenCall[] = [];
   #idle: (() => void) | undefined;
 
   /** How many calls are open. */
   get size(): number {
-    return this.#calls.size;
+    return this.#calls.length;
   }
 
   add(call: OpenCall): void {
-    this.#calls.add(call);
+    call.place = this.#calls.push(call) - 1;
   }
 
   delete(call: OpenCall): void {
-    this.#calls.delete(call);
-    if (this.#calls.size === 0) this.#idle?.();
+    if (this.#calls[call.place] !== call) return;
+    const last = this.#calls.pop();
+    if (last !== undefined && last !== call) {
+      last.place = call.place;
+      this.#calls[last.place] = last;
+    }
+    if (this.#calls.length === 0) this.#idle?.();
   }
 
   /** Resolves when no call is open. */
   async idle(): Promise<void> {
-    if (this.#calls.size === 0) return;
+    if (this.#calls.length === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle = resolve;
     await promise;
@@ -33,6 +44,6 @@ export class OpenCalls {
 
   /** Ends every open call with the status that `reason` stands for. */
   end(reason: Error): void {
-    for (const call of this.#calls) call.end(reason);
+    for (const call of [...this.#calls]) call.end(reason);
   }
 }
