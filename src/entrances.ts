@@ -46,9 +46,7 @@ export async function openEntrances(
   };
 
   try {
-    const opened = await open(port, (socket) => {
-      if (guard.admit(socket)) toGrpc(socket);
-    });
+    const opened = await open(port, (socket) => guard.admit(socket, toGrpc));
     if (gateway === undefined || hosts.http === undefined) return { port: opened, httpPort: undefined, close };
     const toHttp = tls?.entrance(["h2", "http/1.1"], hosts.http) ?? hosts.http;
     const httpPort = await open(gateway.port, (socket) => {

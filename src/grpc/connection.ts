@@ -32,6 +32,7 @@ export class Connection {
   pingedAt: number;
   /** Whether the peer has answered the last PING. */
   answered = true;
+  #calls = 0;
   #bytesRead = 0;
   #bytesWritten = 0;
   #controlFrames = 0;
@@ -45,6 +46,20 @@ export class Connection {
     this.usedAt = now;
     this.pingedAt = now;
     this.#minuteStart = now;
+  }
+
+  /** Notes that a call has begun. */
+  begin(): void {
+    this.openCalls++;
+    this.#calls++;
+    this.used = true;
+  }
+
+  /** How many calls have begun since this was asked last. */
+  takeCalls(): number {
+    const calls = this.#calls;
+    this.#calls = 0;
+    return calls;
   }
 
   /** How many bytes have arrived since this was asked last. */
