@@ -75,16 +75,16 @@ export class ConnectionGuard {
   }
 
   /**
-   * Has `enter` called with a new connection when it may stay. If it may not, it is destroyed: the client sees
+   * Has `enter` called when a new connection may stay. If it may not, it is destroyed: the client sees
    * UNAVAILABLE.
    */
-  admit(socket: Socket, enter: (socket: Socket) => void): void {
+  admit(socket: Socket, enter: () => void): void {
     if (!this.count.admit(socket)) return;
     this.#shedding.receive({
       enter: () => {
         if (socket.destroyed) return;
         this.watch(socket);
-        enter(socket);
+        enter();
       },
       turnAway: () => socket.destroy(),
     });

@@ -1,7 +1,7 @@
 /** How long somebody waits, in milliseconds: clients of gRPC give up on a connection after 20 seconds. */
 const LONGEST_WAIT_MS = 10_000;
 
-/** How many wait at most. What each of them has sent meanwhile, 64 KiB at most, takes memory. */
+/** How many wait at most. */
 const MOST_WAITING = 1000;
 
 /** A connection that has come, and has not been let in yet. */

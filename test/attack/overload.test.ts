@@ -13,7 +13,9 @@ import { watchHealth } from "../faults/database/health-watch.ts";
 import { ProbeRequestSchema } from "../gen/probe/v1/probe_pb.ts";
 import { FULL } from "../support/full.ts";
 import { repeatedHeaders } from "../support/hpack.ts";
+import { callFields, headers, literalBlock, PREFACE, resetStream, settings } from "../support/http2-frames.ts";
 import { startProbe } from "../support/probe.ts";
+import { openRawConnection } from "../support/raw-connection.ts";
 import { frame } from "../support/raw-http2.ts";
 import { JWT_SECRET } from "../support/server.ts";
 import { startServerProcess } from "../support/server-process.ts";
@@ -139,6 +141,14 @@ describe("a connection whose calls are refused all the time", () => {
       flood.flush();
       await honest.check({});
     }
+    // What somebody has sent who has to wait is not taken in one go.
+    const block = literalBlock(callFields("/nowhere"));
+    const resets = Array.from({ length: 50 }, (_, index) => [
+      headers(2 * index + 1, block),
+      resetStream(2 * index + 1),
+    ]);
+    const reset = await openRawConnection(server.port, PREFACE, settings(), ...resets.flat());
+    onTestFinished(() => void reset.socket.destroy());
     const [line] = await server.logs.waitFor("connections cut off");
     expect(line).toMatchObject({ counts: { overload: 1 } });
     // Who comes now is let in as soon as there is time.
