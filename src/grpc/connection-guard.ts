@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { addressGroup } from "./address-group.ts";
 import { ClosedStreams } from "./closed-streams.ts";
-import { Connection } from "./connection.ts";
+import { Connection, keyOf } from "./connection.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import { type ConnectionLimits, sweepMs } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
@@ -80,7 +81,7 @@ export class ConnectionGuard {
    */
   admit(socket: Socket, enter: () => void): void {
     if (!this.count.admit(socket)) return;
-    this.#shedding.receive({
+    this.#shedding.receive(addressGroup(socket.remoteAddress ?? ""), {
       enter: () => {
         if (socket.destroyed) return;
         this.watch(socket);
@@ -295,9 +296,4 @@ export class ConnectionGuard {
 
 function isReached(limit: number, value: number): boolean {
   return limit > 0 && value >= limit;
-}
-
-/** What a connection is known by, here and inside node:http2, whatever wraps its socket. */
-function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }

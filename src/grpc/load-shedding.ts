@@ -21,7 +21,7 @@ const GROWTH = 1 / 4;
 const LOOK_EVERY = 64;
 
 /** What there is to know of a connection, and to do. */
-export type Sheddable = Pick<Connection, "retiredAt" | "closedAt" | "takeCalls" | "retire">;
+export type Sheddable = Pick<Connection, "address" | "retiredAt" | "closedAt" | "takeCalls" | "retire">;
 
 /**
  * Sheds whole connections when calls that come to nothing take the time of the others.
@@ -29,7 +29,8 @@ export type Sheddable = Pick<Connection, "retiredAt" | "closedAt" | "takeCalls" 
  * To refuse a call takes about as long as to answer one from memory, and so does a call that its client has given up
  * before it was read. So the connections that call most are told to call elsewhere (GOAWAY), as many as it takes;
  * their open calls go on. Clients of gRPC connect again at once: to another replica, or to this one, where they wait
- * until there is time for them. That costs nothing, and their calls wait with them, until their deadlines.
+ * until there is time for them. That costs nothing, and their calls wait with them, until their deadlines. Newcomers from
+ * elsewhere, such as probes, do not wait.
  */
 export class LoadShedding {
   readonly #connections: () => Iterable<Sheddable>;
@@ -41,8 +42,8 @@ export class LoadShedding {
   #utilization = performance.eventLoopUtilization();
   /** Runs while there is anything to watch. */
   #timer: NodeJS.Timeout | undefined;
-  /** Whether newcomers wait. */
-  #isFull = false;
+  /** Where connections have been shed whose successors are to wait; see addressGroup. */
+  readonly #shedAddresses = new Set<string>();
   /** Whether connections have been shed in this turn of the event loop: what that does shows in the next. */
   #hasShed = false;
 
@@ -60,16 +61,16 @@ export class LoadShedding {
     else if (!this.#hasShed && this.#wasted % LOOK_EVERY === 0) this.#lookWithinTurn();
   }
 
-  /** Lets a newcomer in: now, or when there is time again. */
-  receive(newcomer: Newcomer): void {
-    if (this.#isFull) this.#line.join(newcomer, performance.now());
+  /** Lets a newcomer from this address in: now, or when there is time again. */
+  receive(address: string, newcomer: Newcomer): void {
+    if (this.#shedAddresses.has(address)) this.#line.join(newcomer, performance.now());
     else newcomer.enter();
   }
 
   /** Turns away who waits. */
   close(): void {
     clearTimeout(this.#timer);
-    this.#isFull = false;
+    this.#shedAddresses.clear();
     this.#line.clear();
   }
 
@@ -99,7 +100,7 @@ export class LoadShedding {
     if (this.#hasShed) this.#hasShed = false;
     else if (!this.#shedIfDrowning(now)) this.#letIn();
     this.#line.turnAwayOverdue(now);
-    if (this.#isFull || this.#wasted > 0) this.#watch();
+    if (this.#shedAddresses.size > 0 || this.#wasted > 0) this.#watch();
   }
 
   #shedIfDrowning(now: number): boolean {
@@ -110,10 +111,10 @@ export class LoadShedding {
     const shed = heaviest(callers, this.#wasted);
     for (const connection of shed) {
       connection.retire("overload", now);
+      this.#shedAddresses.add(connection.address);
       this.#onShed();
     }
     this.#hasShed = shed.length > 0;
-    this.#isFull ||= this.#hasShed;
     return true;
   }
 
@@ -122,7 +123,7 @@ export class LoadShedding {
     if (utilization > CALM_SHARE) return;
     const inside = [...this.#connections()].length;
     this.#line.letIn(Math.max(1, Math.floor(inside * GROWTH)));
-    this.#isFull = this.#line.length > 0;
+    if (this.#line.length === 0) this.#shedAddresses.clear();
   }
 }
 

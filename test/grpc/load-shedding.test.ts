@@ -26,6 +26,11 @@ describe("LoadShedding", () => {
     retiredAt: number | undefined;
     closedAt: undefined;
     calls = 0;
+    readonly address: string;
+
+    constructor(address: string) {
+      this.address = address;
+    }
 
     takeCalls(): number {
       const { calls } = this;
@@ -40,7 +45,7 @@ describe("LoadShedding", () => {
 
   /** Wastes calls of a connection within one turn of the event loop until something is shed, or for a while. */
   function drown(callsPerMs: number) {
-    const [heavy, light] = [new FakeConnection(), new FakeConnection()];
+    const [heavy, light] = [new FakeConnection("far"), new FakeConnection("near")];
     let shed = 0;
     const shedding = new LoadShedding(
       () => [heavy, light],
@@ -64,22 +69,25 @@ describe("LoadShedding", () => {
     const entered: number[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     const newcomers = [1, 2, 3].map((number) => ({
-      enter: () => entered.push(number) === 3 && resolve(),
+      enter: () => entered.push(number) === 4 && resolve(),
       turnAway: () => entered.push(-number),
     }));
-    for (const newcomer of newcomers) shedding.receive(newcomer);
+    for (const newcomer of newcomers) shedding.receive("far", newcomer);
     expect(entered).toEqual([]);
+    // Those whose like have not been shed do not wait.
+    shedding.receive("elsewhere", { enter: () => entered.push(0), turnAway: () => {} });
+    expect(entered).toEqual([0]);
     await promise;
-    expect(entered).toEqual([1, 2, 3]);
-    shedding.receive({ enter: () => entered.push(4), turnAway: () => {} });
-    expect(entered).toEqual([1, 2, 3, 4]);
+    expect(entered).toEqual([0, 1, 2, 3]);
+    shedding.receive("far", { enter: () => entered.push(4), turnAway: () => {} });
+    expect(entered).toEqual([0, 1, 2, 3, 4]);
   });
 
   it("leaves all connections alone while little time is wasted", () => {
     const { shedding, heavy } = drown(4);
     expect(heavy.retiredAt).toBeUndefined();
     let entered = false;
-    shedding.receive({ enter: () => (entered = true), turnAway: () => {} });
+    shedding.receive("far", { enter: () => (entered = true), turnAway: () => {} });
     expect(entered).toBe(true);
     shedding.close();
   });
@@ -87,7 +95,7 @@ describe("LoadShedding", () => {
   it("turns away who waits when the server stops", () => {
     const { shedding } = drown(50);
     const told: string[] = [];
-    shedding.receive({ enter: () => told.push("in"), turnAway: () => told.push("away") });
+    shedding.receive("far", { enter: () => told.push("in"), turnAway: () => told.push("away") });
     shedding.close();
     expect(told).toEqual(["away"]);
   });
