@@ -243,6 +243,7 @@ function toConnectionLimits(values: Values): ConnectionLimits {
     keepaliveTimeoutMs: values.KEEPALIVE_TIMEOUT ?? 1,
     maxControlFrames: values.MAX_CONTROL_FRAMES ?? 0,
     maxInstantCancels: values.MAX_INSTANT_CANCELS ?? 0,
+    shedsConnections: values.SHED_CONNECTIONS === "on",
     maxHeaderListSize: values.MAX_HEADER_LIST_SIZE ?? 0,
   };
 }

@@ -39,19 +39,22 @@ export async function openEntrances(
     for (const listener of listeners) listener.close();
     tls?.close();
   };
-  const open = async (at: number, accept: (socket: Socket) => void): Promise<number> => {
-    const listener = await listen(host, at, { accept, acceptFailed: () => guard.acceptFailed() });
+  const open = async (at: number, readsLater: boolean, accept: (socket: Socket) => void): Promise<number> => {
+    const listener = await listen(host, at, { readsLater, accept, acceptFailed: () => guard.acceptFailed() });
     listeners.push(listener);
     return listener.port;
   };
 
   try {
-    const opened = await open(port, (socket) => {
-      if (guard.admit(socket)) toGrpc(socket);
-    });
+    const opened = await open(port, true, (socket) =>
+      guard.admit(socket, () => {
+        socket.read(0);
+        toGrpc(socket);
+      }),
+    );
     if (gateway === undefined || hosts.http === undefined) return { port: opened, httpPort: undefined, close };
     const toHttp = tls?.entrance(["h2", "http/1.1"], hosts.http) ?? hosts.http;
-    const httpPort = await open(gateway.port, (socket) => {
+    const httpPort = await open(gateway.port, false, (socket) => {
       if (guard.count.admit(socket)) toHttp(socket);
     });
     return { port: opened, httpPort, close };

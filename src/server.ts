@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { DescMessage, DescService } from "@bufbuild/protobuf";
-import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerInterceptor, status } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import { type Application, userApplication } from "./application.ts";
 import { createAuthentication } from "./authentication.ts";
@@ -30,7 +30,7 @@ import { createCallLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
 import { createDecompression } from "./interceptors/decompression.ts";
-import { createObserve } from "./interceptors/observe.ts";
+import { type CallSubscriber, createObserve } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { createAddressLimit } from "./interceptors/rate-limits.ts";
@@ -97,6 +97,10 @@ export async function startServer(
   );
   joinRepeatedAuthorization();
   correctTimeouts();
+  const guard = new ConnectionGuard(connections, {
+    longestCallMs: policies.longestCallMs,
+    report: (counts) => logger.warn({ counts }, "connections cut off"),
+  });
   const openCalls = new OpenCalls();
   const callers = new CallerAddresses();
   const live = new LiveStreams(connections.maxAgeMs);
@@ -108,6 +112,7 @@ export async function startServer(
       policies,
       openCalls,
       callers,
+      guard,
       services: [...descriptors, ...REFLECTION],
     }) as ServerInterceptor[],
     "grpc.max_concurrent_streams": connections.maxConcurrentStreams,
@@ -132,10 +137,6 @@ export async function startServer(
     live,
   );
 
-  const guard = new ConnectionGuard(connections, {
-    longestCallMs: policies.longestCallMs,
-    report: (counts) => logger.warn({ counts }, "connections cut off"),
-  });
   // Loaded only where it is wanted: it adds some 50 ms to a start.
   const gateway =
     config.gateway &&
@@ -202,6 +203,7 @@ interface InterceptorParts {
   readonly policies: Policies;
   readonly openCalls: OpenCalls;
   readonly callers: CallerAddresses;
+  readonly guard: ConnectionGuard;
   readonly services: readonly DescService[];
 }
 
@@ -213,9 +215,13 @@ function interceptorsOf({
   policies,
   openCalls,
   callers,
+  guard,
   services,
 }: InterceptorParts): Interceptor[] {
   const { load, maxDecompressionBytes } = config;
+  const onEnded: CallSubscriber = ({ code }) => {
+    if (code === status.RESOURCE_EXHAUSTED) guard.callWasted();
+  };
   const methods = services.flatMap((service) => service.methods);
   const admission = createAdmission(load, {
     openCalls: () => openCalls.size,
@@ -224,7 +230,7 @@ function interceptorsOf({
   });
   return [
     // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.
-    createObserve(openCalls, [createCallLog(logger), admission.onEnded]),
+    createObserve(openCalls, [createCallLog(logger), admission.onEnded, onEnded]),
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policies.of),
     // Before auth, so that whoever floods the server without a token is kept out as well.

@@ -227,6 +227,13 @@ export const SETTINGS = {
     ...wholeNumber(0, 1_000_000),
     fallback: "250",
   },
+  // Where calls are cheap, to refuse them costs as much as to serve them.
+  SHED_CONNECTIONS: {
+    about:
+      "Whether the connections that call most are told to call elsewhere, and new ones wait, while refused calls take the time of others",
+    ...oneOf("on", "off"),
+    fallback: "on",
+  },
   // Twice what gRPC asks of servers, and room for the longest token.
   MAX_HEADER_LIST_SIZE: {
     about: "How large the headers of a call may be, in bytes as HTTP/2 counts them; 0 for no limit but that of Node.js",

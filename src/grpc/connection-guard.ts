@@ -1,13 +1,15 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { constants, type Http2Session, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { addressGroup } from "./address-group.ts";
 import { ClosedStreams } from "./closed-streams.ts";
-import { Connection } from "./connection.ts";
+import { Connection, keyOf } from "./connection.ts";
 import { ConnectionCount } from "./connection-count.ts";
-import type { ConnectionLimits } from "./connection-limits.ts";
+import { type ConnectionLimits, sweepMs } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
 import { headerListSize, replaceHeaderList } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
+import { LoadShedding } from "./load-shedding.ts";
 import { onSessionStart } from "./session-start.ts";
 
 /** What a guard needs besides its limits. */
@@ -23,9 +25,6 @@ export interface GuardOptions {
 
 /** Node publishes this when the stream of a call is over, also of one that no method takes. */
 const STREAM_CLOSED = "http2.server.stream.close";
-
-/** How often all connections are looked at, in milliseconds, unless a limit is finer than that. */
-const SWEEP_MS = 1000;
 
 /** How many looks long a connection that was closed may take to go before its socket is destroyed. */
 const LINGER_SWEEPS = 10;
@@ -50,6 +49,7 @@ export class ConnectionGuard {
   readonly #longestCallMs: number;
   readonly #cutConnections: CutConnections;
   readonly #closedStreams = new ClosedStreams();
+  readonly #shedding: LoadShedding;
   readonly #connections = new Map<string, Connection>();
   /** What a session has its connection by, as a property: a WeakMap would be looked at for every call. */
   readonly #connectionOf = Symbol("connection");
@@ -63,6 +63,10 @@ export class ConnectionGuard {
     this.#limits = limits;
     this.#longestCallMs = longestCallMs;
     this.#cutConnections = new CutConnections(report);
+    this.#shedding = new LoadShedding(
+      () => this.#connections.values(),
+      () => this.#cutConnections.add("overload"),
+    );
     this.count = new ConnectionCount(limits, (reason) => this.#cutConnections.add(reason));
     this.#sweepMs = sweepMs(limits);
     // After what has arrived has been read: if this process is late itself, its peers are not to blame.
@@ -71,11 +75,25 @@ export class ConnectionGuard {
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
 
-  /** Whether a new connection may stay. If not, it is destroyed: the client sees UNAVAILABLE. */
-  admit(socket: Socket): boolean {
-    if (!this.count.admit(socket)) return false;
-    this.watch(socket);
-    return true;
+  /**
+   * Has `enter` called when a new connection may stay. If it may not, it is destroyed: the client sees
+   * UNAVAILABLE.
+   */
+  admit(socket: Socket, enter: () => void): void {
+    if (!this.count.admit(socket)) return;
+    this.#shedding.receive(addressGroup(socket.remoteAddress ?? ""), {
+      enter: () => {
+        if (socket.destroyed) return;
+        this.watch(socket);
+        enter();
+      },
+      turnAway: () => socket.destroy(),
+    });
+  }
+
+  /** Notes a call that has cost time and come to nothing. Connections are shed when these take too much of it. */
+  callWasted(): void {
+    if (this.#limits.shedsConnections) this.#shedding.waste();
   }
 
   /** Holds a connection of HTTP/2 that was admitted by the count to the limits from now on. */
@@ -96,6 +114,7 @@ export class ConnectionGuard {
   /** Tells all peers to make their next calls elsewhere: those that never called when they do. Open calls go on. */
   retire(): void {
     this.#retiring = true;
+    this.#shedding.close();
     const now = performance.now();
     for (const connection of this.#connections.values()) {
       if (connection.retiredAt === undefined) connection.retire("stopping", now);
@@ -113,6 +132,7 @@ export class ConnectionGuard {
   /** Destroys all connections, and looks at none any more. */
   close(): void {
     clearInterval(this.#timer);
+    this.#shedding.close();
     this.#endAdoption();
     unsubscribe(STREAM_CLOSED, this.#onStreamClosed);
     for (const { socket } of this.#connections.values()) socket.destroy();
@@ -159,8 +179,7 @@ export class ConnectionGuard {
     headers: IncomingHttpHeaders,
     raw: readonly string[],
   ): void {
-    connection.openCalls++;
-    connection.used = true;
+    connection.begin();
     // Of what has been read already, nothing more becomes a call. Not at once: grpc-js throws if it cannot answer a
     // call that begins.
     if (connection.closedAt !== undefined) process.nextTick(() => connection.session?.destroy());
@@ -175,6 +194,7 @@ export class ConnectionGuard {
   #onCancel(connection: Connection, session: Http2Session, streamId: number): void {
     const { maxInstantCancels } = this.#limits;
     const count = connection.instantCancels.cancel(streamId, connection.socket.bytesRead);
+    if (count > 0) this.callWasted();
     if (maxInstantCancels === 0 || count <= maxInstantCancels || session.destroyed) return;
     connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_cancels");
     this.#cut(connection, "too_many_instant_cancels");
@@ -252,7 +272,7 @@ export class ConnectionGuard {
    * ended them.
    */
   #longestLeaveMs(): number {
-    return Math.max(this.#longestCallMs, longestJittered(this.#limits.maxAgeMs)) + SWEEP_MS;
+    return Math.max(this.#longestCallMs, longestJittered(this.#limits.maxAgeMs)) + this.#sweepMs;
   }
 
   /**
@@ -276,16 +296,4 @@ export class ConnectionGuard {
 
 function isReached(limit: number, value: number): boolean {
   return limit > 0 && value >= limit;
-}
-
-/** What a connection is known by, here and inside node:http2, whatever wraps its socket. */
-function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
-}
-
-/** A quarter of the shortest time that a limit states, so that none is overdrawn by more. */
-function sweepMs(limits: ConnectionLimits): number {
-  const { firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs } = limits;
-  const times = [firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs];
-  return Math.max(1, Math.min(SWEEP_MS, ...times.filter((ms) => ms > 0).map((ms) => ms / 4)));
 }

@@ -20,6 +20,18 @@ export interface ConnectionLimits {
   readonly maxControlFrames: number;
   /** How many calls a connection may open and cancel in one go in a second; see InstantCancels. */
   readonly maxInstantCancels: number;
+  /** Whether whole connections are shed; see LoadShedding. */
+  readonly shedsConnections: boolean;
   /** How large the headers of a call may be; see headerListSize. */
   readonly maxHeaderListSize: number;
+}
+
+/** How often connections are looked at, in milliseconds, unless a limit is finer than that. */
+const SWEEP_MS = 1000;
+
+/** How often connections are looked at for these limits, in milliseconds, so that none is overdrawn by more than a quarter. */
+export function sweepMs(limits: ConnectionLimits): number {
+  const { firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs } = limits;
+  const times = [firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs];
+  return Math.max(1, Math.min(SWEEP_MS, ...times.filter((ms) => ms > 0).map((ms) => ms / 4)));
 }

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { constants, type Http2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { addressGroup } from "./address-group.ts";
 import { InstantCancels } from "./instant-cancels.ts";
 import { jittered } from "./jittered.ts";
 
@@ -15,6 +16,8 @@ const MORE_THAN_ANSWERS = 64;
 /** What a guard knows of a connection. Times are those of performance.now. */
 export class Connection {
   readonly socket: Socket;
+  /** Where its peer is; see addressGroup. */
+  readonly address: string;
   readonly openedAt: number;
   /** When it is to be told to go. */
   readonly retireAt: number;
@@ -32,6 +35,7 @@ export class Connection {
   pingedAt: number;
   /** Whether the peer has answered the last PING. */
   answered = true;
+  #calls = 0;
   #bytesRead = 0;
   #bytesWritten = 0;
   #controlFrames = 0;
@@ -40,11 +44,26 @@ export class Connection {
   /** An age of zero is none. */
   constructor(socket: Socket, now: number, maxAgeMs: number) {
     this.socket = socket;
+    this.address = addressGroup(socket.remoteAddress ?? "");
     this.openedAt = now;
     this.retireAt = maxAgeMs === 0 ? Number.POSITIVE_INFINITY : now + jittered(maxAgeMs);
     this.usedAt = now;
     this.pingedAt = now;
     this.#minuteStart = now;
+  }
+
+  /** Notes that a call has begun. */
+  begin(): void {
+    this.openCalls++;
+    this.#calls++;
+    this.used = true;
+  }
+
+  /** How many calls have begun since this was asked last. */
+  takeCalls(): number {
+    const calls = this.#calls;
+    this.#calls = 0;
+    return calls;
   }
 
   /** How many bytes have arrived since this was asked last. */
@@ -88,4 +107,9 @@ export class Connection {
     // 0 stands for the last call that has begun.
     if (this.session?.destroyed === false) this.session.goaway(code, 0, Buffer.from(why));
   }
+}
+
+/** What a connection is known by, to us and inside node:http2, whatever wraps its socket. */
+export function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }

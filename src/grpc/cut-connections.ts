@@ -8,6 +8,7 @@ export type CutReason =
   | "too_many_instant_cancels"
   | "keepalive_timeout"
   | "outstayed"
+  | "overload"
   | "accept_failed";
 
 /** Is told how many connections were cut off, by reason. */

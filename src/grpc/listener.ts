@@ -13,6 +13,11 @@ export class ListenError extends Error {
 
 /** What becomes of those who connect. */
 export interface Reception {
+  /**
+   * Whether nothing is read from a new connection before `socket.read(0)`. What has been read before HTTP/2 takes a
+   * connection over would be handled in one go, with streams being gone before grpc-js, which throws then, sees them.
+   */
+  readonly readsLater?: boolean;
   /** Takes a new connection over. */
   accept(socket: Socket): void;
   /**
@@ -46,7 +51,9 @@ export async function listen(host: string, port: number, reception: Reception): 
   let bound = port;
   try {
     for (const address of await addressesOf(host)) {
-      const server = createServer(reception.accept);
+      const server = createServer({ pauseOnConnect: reception.readsLater ?? false }, (socket) =>
+        reception.accept(socket),
+      );
       try {
         await once(server.listen(bound, address), "listening");
       } catch (error) {

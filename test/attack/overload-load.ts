@@ -7,7 +7,8 @@
  */
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { repeatedHeaders } from "../support/hpack.ts";
-import { type Outcome, UnaryConnection } from "../support/unary-connection.ts";
+import { UnaryChannel } from "../support/unary-channel.ts";
+import type { Outcome } from "../support/unary-connection.ts";
 import { type OverloadOrder, type OverloadReport, SLOT_MS, type Slot } from "./overload-order.ts";
 
 const order = JSON.parse(process.argv[2] ?? "") as OverloadOrder;
@@ -27,10 +28,13 @@ const headers = repeatedHeaders([
   ["authorization", `Bearer ${order.token}`],
 ]);
 const body = Buffer.from(order.body, "base64");
-const connections = Array.from(
-  { length: order.connections },
-  () => new UnaryConnection(order.port, headers, body, (startedAt, outcome) => onOutcome(startedAt, outcome)),
-);
+const calls = {
+  port: order.port,
+  headers,
+  body,
+  onEnd: (startedAt: number, outcome: Outcome) => onOutcome(startedAt, outcome),
+};
+const channels = Array.from({ length: order.connections }, () => new UnaryChannel(calls));
 await setTimeout(100);
 await closedLoop(seconds.warmUp);
 const { rate: peak, latencies } = await closedLoop(seconds.peak);
@@ -41,14 +45,14 @@ const overloadMs = performance.now() - start;
 await openLoop(peak / 2, seconds.after);
 await setTimeout(2 * deadlineMs);
 expire();
-for (const connection of connections) connection.close();
+for (const channel of channels) channel.close();
 const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
 const report: OverloadReport = {
   peak,
   peakLatency: { p50: at(0.5), p99: at(0.99) },
   slots,
   overloadMs,
-  reconnects: connections.reduce((sum, { reconnects }) => sum + reconnects, 0),
+  reconnects: channels.reduce((sum, { reconnects }) => sum + reconnects, 0),
 };
 process.stdout.write(`${JSON.stringify(report)}\n`);
 process.exit();
@@ -64,27 +68,17 @@ async function closedLoop(forSeconds: number): Promise<{ rate: number; latencies
     if (outcome === "answered") times.push(performance.now() - startedAt);
   };
   for (let next = 0; performance.now() < until; await setImmediate()) {
-    const now = performance.now();
-    for (let tries = 0; open < order.peakCalls && tries < connections.length; tries++) {
-      const connection = connections[next++ % connections.length];
-      if (!connection?.hasRoom) continue;
-      connection.call(now);
-      open++;
-      tries = 0;
-    }
+    for (; open < order.peakCalls; open++) channels[next++ % channels.length]?.call(performance.now());
     flush();
   }
   return { rate: times.length / ((performance.now() - from) / 1000), latencies: times.toSorted((a, b) => a - b) };
 }
 
-/** Has calls arrive at a rate. Those that find no room wait, as they do in clients. */
+/** Has calls arrive at a rate, whatever becomes of them. */
 async function openLoop(rate: number, forSeconds: number): Promise<void> {
   const from = performance.now();
   const until = from + forSeconds * 1000;
-  const waiting: number[] = [];
-  let head = 0;
   let arrived = 0;
-  let next = 0;
   onOutcome = (startedAt, outcome) => {
     const inTime = performance.now() - startedAt <= deadlineMs;
     const slot = slotAt(startedAt);
@@ -94,32 +88,23 @@ async function openLoop(rate: number, forSeconds: number): Promise<void> {
   };
   for (let now = from; now < until; now = performance.now()) {
     for (; arrived < ((now - from) / 1000) * rate; arrived++) {
-      waiting.push(now);
       slotAt(now).offered++;
+      channels[arrived % channels.length]?.call(now);
     }
     expire();
-    for (; (waiting[head] ?? now) < now - deadlineMs; head++) slotAt(waiting[head] ?? 0).lost++;
-    for (let tries = 0; head < waiting.length && tries < connections.length; tries++) {
-      const connection = connections[next++ % connections.length];
-      if (!connection?.hasRoom) continue;
-      connection.call(waiting[head++] ?? 0);
-      tries = -1;
-    }
-    if (head > 10_000) head -= waiting.splice(0, head).length;
     flush();
     await setTimeout(1);
   }
-  for (; head < waiting.length; head++) slotAt(waiting[head] ?? 0).lost++;
 }
 
 function expire(): void {
   const latest = performance.now() - deadlineMs;
-  for (const connection of connections) connection.cancelBefore(latest);
+  for (const channel of channels) channel.cancelBefore(latest);
   flush();
 }
 
 function flush(): void {
-  for (const connection of connections) connection.flush();
+  for (const channel of channels) channel.flush(performance.now());
 }
 
 function slotAt(time: number): Slot {

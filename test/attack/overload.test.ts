@@ -4,11 +4,22 @@ import { text } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { Health } from "../../src/gen/health/v1/health_pb.ts";
+import { signToken } from "../../src/interceptors/token.ts";
+import { watchHealth } from "../faults/database/health-watch.ts";
 import { ProbeRequestSchema } from "../gen/probe/v1/probe_pb.ts";
 import { FULL } from "../support/full.ts";
+import { repeatedHeaders } from "../support/hpack.ts";
+import { callFields, headers, literalBlock, PREFACE, resetStream, settings } from "../support/http2-frames.ts";
 import { startProbe } from "../support/probe.ts";
+import { openRawConnection } from "../support/raw-connection.ts";
 import { frame } from "../support/raw-http2.ts";
+import { JWT_SECRET } from "../support/server.ts";
+import { startServerProcess } from "../support/server-process.ts";
+import { UnaryConnection } from "../support/unary-connection.ts";
 import { type OverloadOrder, type OverloadReport, SLOT_MS, type Slot } from "./overload-order.ts";
 
 /** Calls that may be at work at a time, and how long each is, in milliseconds: as with the connections to a database. */
@@ -54,6 +65,11 @@ function sum(slots: readonly Slot[], count: "offered" | "good"): number {
   return slots.reduce((total, slot) => total + slot[count], 0);
 }
 
+/** A handler that has its answer at once, as one from memory: to refuse its call takes as long. */
+async function quick() {
+  return {};
+}
+
 /** A handler that keeps the event loop to itself for a while. */
 async function busy() {
   for (const end = performance.now() + BUSY_MS; performance.now() < end; );
@@ -61,11 +77,11 @@ async function busy() {
 }
 
 describe("five times as many calls as can be served, with deadlines of 100 ms", () => {
-  // Twice more, for what else the machine does takes from the throughput as well.
+  // Many connections, so that some of them are what can be served. Twice more, for what else the machine does takes from the throughput as well.
   it.each([
     ["wait for one another", queueing()] as const,
     // What else the machine does decides how many those are: only alone.
-    ...(FULL ? [["keep the event loop busy", busy] as const] : []),
+    ...(FULL ? [["keep the event loop busy", busy] as const, ["cost as little as a refusal", quick] as const] : []),
   ])(
     "that %s leave most of the throughput to those that are let in, and no trace two seconds later",
     { retry: 2 },
@@ -95,4 +111,49 @@ describe("five times as many calls as can be served, with deadlines of 100 ms", 
       expect(sum(after, "good") / sum(after, "offered"), "answered in time, afterwards").toBeGreaterThan(0.99);
     },
   );
+});
+
+describe("a connection whose calls are refused all the time", () => {
+  it("is told to call elsewhere when that takes the time of others, who are served all along", async () => {
+    const server = await startServerProcess({ RATE_LIMIT_PER_CALLER: "1" });
+    const token = await signToken({ secret: Buffer.from(JWT_SECRET) }, { id: "flood", role: "admin" }, 60);
+    const flood = new UnaryConnection({
+      port: server.port,
+      headers: repeatedHeaders([
+        [":method", "POST"],
+        [":scheme", "http"],
+        [":path", "/user.v1.UserService/GetUser"],
+        [":authority", "127.0.0.1"],
+        ["content-type", "application/grpc"],
+        ["te", "trailers"],
+        ["authorization", `Bearer ${token}`],
+      ]),
+      body: frame(new Uint8Array()),
+      onEnd() {},
+    });
+    onTestFinished(() => flood.close());
+    const health = watchHealth(server, "");
+    await health.until("SERVING");
+    const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${server.port}` });
+    const honest = createClient(Health, transport);
+    while (!flood.isLeaving) {
+      while (flood.hasRoom) flood.call(0);
+      flood.flush();
+      await honest.check({});
+    }
+    // What somebody has sent who has to wait is not taken in one go.
+    const block = literalBlock(callFields("/nowhere"));
+    const resets = Array.from({ length: 50 }, (_, index) => [
+      headers(2 * index + 1, block),
+      resetStream(2 * index + 1),
+    ]);
+    const reset = await openRawConnection(server.port, PREFACE, settings(), ...resets.flat());
+    onTestFinished(() => void reset.socket.destroy());
+    const [line] = await server.logs.waitFor("connections cut off");
+    expect(line).toMatchObject({ counts: { overload: 1 } });
+    // Who comes now is let in as soon as there is time.
+    const later = createClient(Health, createGrpcTransport({ baseUrl: `http://127.0.0.1:${server.port}` }));
+    expect(await later.check({})).toMatchObject({ status: 1 });
+    expect(health.said).toEqual(["SERVING"]);
+  });
 });

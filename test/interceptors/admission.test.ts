@@ -150,9 +150,14 @@ describe("a call that nobody looked at for long", () => {
     ]);
     const outcomes: Outcome[] = [];
     let onEnd = (): void => {};
-    const connection = new UnaryConnection(server.port, headers, frame(Buffer.alloc(0)), (_, outcome) => {
-      outcomes.push(outcome);
-      onEnd();
+    const connection = new UnaryConnection({
+      port: server.port,
+      headers,
+      body: frame(Buffer.alloc(0)),
+      onEnd(_, outcome) {
+        outcomes.push(outcome);
+        onEnd();
+      },
     });
     onTestFinished(() => connection.close());
     const callAtOnce = (calls: number) =>

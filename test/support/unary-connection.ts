@@ -21,8 +21,14 @@ const DEFAULT_WINDOW = 65_535;
 /** How a call ended: with an answer, with a status alone, or never. */
 export type Outcome = "answered" | "refused" | "broken";
 
-/** Is told how each call ended. */
-export type OnEnd = (startedAt: number, outcome: Outcome) => void;
+/** What a connection makes, and who is told of it. */
+export interface UnaryCalls {
+  readonly port: number;
+  readonly headers: RepeatedHeaders;
+  readonly body: Buffer;
+  /** Is told how each call ended. */
+  onEnd(startedAt: number, outcome: Outcome): void;
+}
 
 interface OpenCall {
   readonly startedAt: number;
@@ -32,14 +38,11 @@ interface OpenCall {
 /**
  * An HTTP/2 connection that makes one and the same unary call over and over, for a tenth of what a whole client costs: it knows
  * just the frames it needs, and takes a call for answered if its answer holds data. It keeps to the number of streams that the
- * server allows and to the server's window, and connects again when the server closes it.
+ * server allows and to the server's window.
  */
 export class UnaryConnection {
-  readonly #port: number;
-  readonly #headers: RepeatedHeaders;
-  readonly #body: Buffer;
-  readonly #onEnd: OnEnd;
-  #socket!: Socket;
+  readonly #calls: UnaryCalls;
+  readonly #socket: Socket;
   /** In the order of their start. */
   readonly #open = new Map<number, OpenCall>();
   #outgoing: Buffer[] = [];
@@ -47,31 +50,45 @@ export class UnaryConnection {
   #nextStream = 1;
   #maxStreams = 100;
   #window = DEFAULT_WINDOW;
-  #closed = false;
-  /** How often the server has closed it. */
-  reconnects = 0;
+  /** Whether the server has said what it allows. Clients of gRPC wait for that. */
+  isReady = false;
+  /** Whether the server wants further calls to be made elsewhere, or there is no server. */
+  isLeaving = false;
 
-  constructor(port: number, headers: RepeatedHeaders, body: Buffer, onEnd: OnEnd) {
-    this.#port = port;
-    this.#headers = headers;
-    this.#body = body;
-    this.#onEnd = onEnd;
-    this.#connect();
+  constructor(calls: UnaryCalls) {
+    this.#calls = calls;
+    this.#socket = connect(calls.port, "127.0.0.1");
+    this.#socket.setNoDelay(true);
+    this.#socket.on("data", (bytes) => this.#receive(bytes));
+    this.#socket.on("error", () => {});
+    this.#socket.on("close", () => this.#gone());
+    this.#socket.write(Buffer.concat([PREFACE, settings(), windowUpdate(0, MAX_WINDOW - DEFAULT_WINDOW)]));
   }
 
   /** Whether another call may start. */
   get hasRoom(): boolean {
-    return this.#open.size < this.#maxStreams && this.#window >= this.#body.length && !this.#socket.writableNeedDrain;
+    return (
+      this.isReady &&
+      !this.isLeaving &&
+      this.#open.size < this.#maxStreams &&
+      this.#window >= this.#calls.body.length &&
+      !this.#socket.writableNeedDrain
+    );
+  }
+
+  /** Whether no call is open. */
+  get isIdle(): boolean {
+    return this.#open.size === 0;
   }
 
   /** Starts a call, once it is flushed. */
   call(startedAt: number): void {
     const stream = this.#nextStream;
-    const { first, later } = this.#headers;
+    const { headers: block, body } = this.#calls;
     this.#nextStream += 2;
-    this.#window -= this.#body.length;
+    this.#window -= body.length;
     this.#open.set(stream, { startedAt, answered: false });
-    this.#outgoing.push(headers(stream, stream === 1 ? first : later), data(stream, this.#body, FLAG.END_STREAM));
+    this.#outgoing.push(headers(stream, stream === 1 ? block.first : block.later), data(stream, body, FLAG.END_STREAM));
   }
 
   /** Cancels the calls that started before a time, as clients do when a deadline passes. */
@@ -90,28 +107,12 @@ export class UnaryConnection {
   }
 
   close(): void {
-    this.#closed = true;
     this.#socket.destroy();
   }
 
-  #connect(): void {
-    this.#socket = connect(this.#port, "127.0.0.1");
-    this.#socket.setNoDelay(true);
-    this.#socket.on("data", (bytes) => this.#receive(bytes));
-    this.#socket.on("error", () => {});
-    this.#socket.on("close", () => this.#reconnect());
-    this.#socket.write(Buffer.concat([PREFACE, settings(), windowUpdate(0, MAX_WINDOW - DEFAULT_WINDOW)]));
-  }
-
-  #reconnect(): void {
+  #gone(): void {
+    this.isLeaving = true;
     for (const stream of this.#open.keys()) this.#end(stream, "broken");
-    if (this.#closed) return;
-    this.reconnects++;
-    this.#outgoing = [];
-    this.#rest = Buffer.alloc(0);
-    this.#nextStream = 1;
-    this.#window = DEFAULT_WINDOW;
-    this.#connect();
   }
 
   #receive(bytes: Buffer): void {
@@ -139,11 +140,12 @@ export class UnaryConnection {
     } else if (type === TYPE.SETTINGS && (flags & FLAG.ACK) === 0) {
       for (let at = start; at < end; at += 6)
         if (bytes.readUInt16BE(at) === MAX_CONCURRENT_STREAMS) this.#maxStreams = bytes.readUInt32BE(at + 2);
+      this.isReady = true;
       this.#outgoing.push(settingsAck());
     } else if (type === TYPE.PING && (flags & FLAG.ACK) === 0) {
       this.#outgoing.push(frameOf(TYPE.PING, FLAG.ACK, 0, bytes.subarray(start, end)));
     } else if (type === TYPE.GOAWAY) {
-      this.#socket.destroy();
+      this.isLeaving = true;
     }
   }
 
@@ -151,6 +153,6 @@ export class UnaryConnection {
     const call = this.#open.get(stream);
     if (call === undefined) return;
     this.#open.delete(stream);
-    this.#onEnd(call.startedAt, outcome);
+    this.#calls.onEnd(call.startedAt, outcome);
   }
 }

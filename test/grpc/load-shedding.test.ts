@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import { heaviest, LoadShedding, type Sheddable } from "../../src/grpc/load-shedding.ts";
+import { WaitingLine } from "../../src/grpc/waiting-line.ts";
+
+describe("the connections that are shed", () => {
+  it.each([
+    { calls: [10, 10, 10, 10], wasted: 10, shed: [0] },
+    { calls: [10, 10, 10, 10], wasted: 15, shed: [0, 1] },
+    { calls: [10, 10, 10, 10], wasted: 40, shed: [0, 1] },
+    { calls: [1, 90, 2, 3], wasted: 50, shed: [1] },
+    { calls: [1, 1, 98, 0], wasted: 98, shed: [2] },
+    { calls: [0, 50, 0], wasted: 50, shed: [] },
+    { calls: [], wasted: 50, shed: [] },
+  ])("call most: $shed of those with $calls calls, when $wasted were wasted", ({ calls, wasted, shed }) => {
+    expect(
+      heaviest(
+        calls.map((count, connection) => ({ connection, calls: count })),
+        wasted,
+      ),
+    ).toEqual(shed);
+  });
+});
+
+describe("LoadShedding", () => {
+  class FakeConnection implements Sheddable {
+    retiredAt: number | undefined;
+    closedAt: undefined;
+    calls = 0;
+    readonly address: string;
+
+    constructor(address: string) {
+      this.address = address;
+    }
+
+    takeCalls(): number {
+      const { calls } = this;
+      this.calls = 0;
+      return calls;
+    }
+
+    retire(_why: string, now: number): void {
+      this.retiredAt = now;
+    }
+  }
+
+  /** Wastes calls of a connection within one turn of the event loop until something is shed, or for a while. */
+  function drown(callsPerMs: number) {
+    const [heavy, light] = [new FakeConnection("far"), new FakeConnection("near")];
+    let shed = 0;
+    const shedding = new LoadShedding(
+      () => [heavy, light],
+      () => shed++,
+    );
+    let wasted = 0;
+    for (const start = performance.now(); shed === 0 && performance.now() - start < 150; ) {
+      light.calls = 1;
+      if (wasted >= (performance.now() - start) * callsPerMs) continue;
+      heavy.calls++;
+      wasted++;
+      shedding.waste();
+    }
+    return { shedding, heavy, light };
+  }
+
+  it("sheds the connection that calls most when much time is wasted, and lets newcomers in when there is time", async () => {
+    const { shedding, heavy, light } = drown(50);
+    expect({ heavy: heavy.retiredAt, light: light.retiredAt }).toEqual({ heavy: expect.any(Number), light: undefined });
+
+    const entered: number[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const newcomers = [1, 2, 3].map((number) => ({
+      enter: () => entered.push(number) === 4 && resolve(),
+      turnAway: () => entered.push(-number),
+    }));
+    for (const newcomer of newcomers) shedding.receive("far", newcomer);
+    expect(entered).toEqual([]);
+    // Those whose like have not been shed do not wait.
+    shedding.receive("elsewhere", { enter: () => entered.push(0), turnAway: () => {} });
+    expect(entered).toEqual([0]);
+    await promise;
+    expect(entered).toEqual([0, 1, 2, 3]);
+    shedding.receive("far", { enter: () => entered.push(4), turnAway: () => {} });
+    expect(entered).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("leaves all connections alone while little time is wasted", () => {
+    const { shedding, heavy } = drown(4);
+    expect(heavy.retiredAt).toBeUndefined();
+    let entered = false;
+    shedding.receive("far", { enter: () => (entered = true), turnAway: () => {} });
+    expect(entered).toBe(true);
+    shedding.close();
+  });
+
+  it("turns away who waits when the server stops", () => {
+    const { shedding } = drown(50);
+    const told: string[] = [];
+    shedding.receive("far", { enter: () => told.push("in"), turnAway: () => told.push("away") });
+    shedding.close();
+    expect(told).toEqual(["away"]);
+  });
+});
+
+describe("WaitingLine", () => {
+  it("turns away who has waited for 10 seconds, and who is the 1001st", () => {
+    const line = new WaitingLine();
+    const away: number[] = [];
+    const join = (number: number, now: number) =>
+      line.join({ enter: () => {}, turnAway: () => away.push(number) }, now);
+    join(1, 0);
+    for (let number = 2; number <= 1001; number++) join(number, 5000);
+    expect(away).toEqual([1001]);
+    line.turnAwayOverdue(9999);
+    expect(away).toEqual([1001]);
+    line.turnAwayOverdue(10_000);
+    expect(away).toEqual([1001, 1]);
+    expect(line.length).toBe(999);
+  });
+});
