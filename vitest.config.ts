@@ -14,6 +14,6 @@ export default defineConfig({
     // Every test starts servers of its own, so that files need not be kept apart; loading the server for each takes longer.
     isolate: false,
     // One PostgreSQL server for all files, in which tests make databases of their own; to start one takes half a second.
-    globalSetup: "test/support/postgres-setup.ts",
+    globalSetup: ["test/support/compile-cache-setup.ts", "test/support/postgres-setup.ts"],
   },
 });
