@@ -9,10 +9,11 @@ export default defineConfig({
     // They measure what a server stands, alone: npm run test:attack.
     exclude: ["test/attack/**"],
     testTimeout: full ? 1_800_000 : 15_000,
-    maxWorkers: full ? 1 : 3,
+    // More than there are processors in most machines: half of the time, tests wait for timers and for other processes.
+    maxWorkers: full ? 1 : 4,
     // Every test starts servers of its own, so that files need not be kept apart; loading the server for each takes longer.
     isolate: false,
     // One PostgreSQL server for all files, in which tests make databases of their own; to start one takes half a second.
-    globalSetup: "test/support/postgres-setup.ts",
+    globalSetup: ["test/support/compile-cache-setup.ts", "test/support/postgres-setup.ts"],
   },
 });

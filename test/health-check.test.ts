@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { checkHealth } from "../src/check-health.ts";
 import { serveHealth } from "../src/grpc/health.ts";
 import { LiveStreams } from "../src/grpc/live-streams.ts";
 import { CertificateAuthority } from "./support/certificates.ts";
@@ -13,8 +14,8 @@ import { startTestServer } from "./support/server.ts";
 
 const HEALTH_CHECK = fileURLToPath(new URL("../src/health-check.ts", import.meta.url));
 
-/** Runs the health check in this environment: its exit status, and what it says. */
-async function checkHealth(environment: Record<string, string>): Promise<{ status: number; said: string }> {
+/** Runs the program in this environment: its exit status, and what it says. */
+async function run(environment: Record<string, string>): Promise<{ status: number; said: string }> {
   const env = { PATH: process.env.PATH ?? "", ...COMPILE_CACHE, ...environment };
   const child = spawn(process.execPath, [HEALTH_CHECK], { env, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
@@ -52,35 +53,35 @@ async function startSilentServer(): Promise<{ port: string; close(): void }> {
 describe("the health check", () => {
   it("exits with 0 when the service serves", async () => {
     const { port } = await startTestServer();
-    expect(await checkHealth({ PORT: String(port) })).toEqual({ status: 0, said: "" });
+    expect(await run({ PORT: String(port) })).toEqual({ status: 0, said: "" });
   });
 
   it("asks the host that the service listens on", async () => {
     const { port } = await startTestServer();
-    expect((await checkHealth({ PORT: String(port), HOST: "localhost" })).status).toBe(0);
-    expect((await checkHealth({ PORT: String(port), HOST: "127.0.0.2" })).status).toBe(1);
+    expect(await checkHealth({ PORT: String(port), HOST: "localhost" })).toBeUndefined();
+    expect(await checkHealth({ PORT: String(port), HOST: "127.0.0.2" })).toMatch(/^127\.0\.0\.2:\d+: .*UNAVAILABLE/);
   });
 
   it("passes by a proxy", async () => {
     const { port } = await startTestServer();
     const proxy = "http://127.0.0.1:1";
-    expect((await checkHealth({ PORT: String(port), http_proxy: proxy, grpc_proxy: proxy })).status).toBe(0);
+    expect((await run({ PORT: String(port), http_proxy: proxy, grpc_proxy: proxy })).status).toBe(0);
   });
 
   it("exits with 1 when the service does not serve", async () => {
     const PORT = await startUnhealthyServer();
-    expect(await checkHealth({ PORT })).toEqual({ status: 1, said: `127.0.0.1:${PORT}: not serving\n` });
+    expect(await run({ PORT })).toEqual({ status: 1, said: `127.0.0.1:${PORT}: not serving\n` });
   });
 
-  it("exits with 1 when nobody listens", async () => {
+  it("fails when nobody listens", async () => {
     const { port: PORT, close } = await startSilentServer();
     close();
-    expect(await checkHealth({ PORT })).toMatchObject({ status: 1, said: expect.stringContaining("UNAVAILABLE") });
+    expect(await checkHealth({ PORT })).toContain("UNAVAILABLE");
   });
 
-  it("exits with 1 when nobody answers", async () => {
+  it("fails when nobody answers", async () => {
     const { port: PORT } = await startSilentServer();
-    expect(await checkHealth({ PORT })).toMatchObject({ status: 1, said: expect.stringMatching(/./) });
+    expect(await checkHealth({ PORT })).toMatch(/./);
   });
 
   it("asks over TLS, whatever the name and the state of the files", async () => {
@@ -89,15 +90,15 @@ describe("the health check", () => {
     const environment = folder.variables(pair);
     const PORT = String((await startTestServer({ environment })).port);
     folder.write("tls.crt", "half");
-    expect(await checkHealth({ PORT, ...environment })).toEqual({ status: 0, said: "" });
-    expect((await checkHealth({ PORT: String((await startTestServer()).port), ...environment })).status).toBe(1);
+    expect(await checkHealth({ PORT, ...environment })).toBeUndefined();
+    expect(await checkHealth({ PORT: String((await startTestServer()).port), ...environment })).toMatch(/./);
   });
 
   it("asks with the certificate of the service if clients need one", async () => {
     const root = await CertificateAuthority.create();
     const environment = new PemFolder().variables(await root.peer(), root.root);
     const { port, logs } = await startTestServer({ environment });
-    expect(await checkHealth({ PORT: String(port), ...environment })).toEqual({ status: 0, said: "" });
+    expect(await checkHealth({ PORT: String(port), ...environment })).toBeUndefined();
     expect(logs.calls("Health/Check")).toHaveLength(1);
   });
 
@@ -105,12 +106,12 @@ describe("the health check", () => {
     const [root, clients] = await Promise.all([CertificateAuthority.create(), CertificateAuthority.create()]);
     const environment = new PemFolder().variables(await root.server(), clients.root);
     const { port, server } = await startTestServer({ environment });
-    expect(await checkHealth({ PORT: String(port), ...environment })).toEqual({ status: 0, said: "" });
+    expect(await run({ PORT: String(port), ...environment })).toEqual({ status: 0, said: "" });
     await server.stop();
-    expect((await checkHealth({ PORT: String(port), ...environment })).status).toBe(1);
+    expect(await checkHealth({ PORT: String(port), ...environment })).toMatch(/./);
   });
 
   it("exits with 1 when the configuration is wrong", async () => {
-    expect(await checkHealth({ PORT: "99999" })).toMatchObject({ status: 1, said: expect.stringContaining("PORT") });
+    expect(await run({ PORT: "99999" })).toMatchObject({ status: 1, said: expect.stringContaining("PORT") });
   });
 });

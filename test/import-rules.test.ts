@@ -23,6 +23,7 @@ const COMPOSITION = [
   "main.ts",
   "exit-codes.ts",
   "health-check.ts",
+  "check-health.ts",
   "server.ts",
   "authentication-config.ts",
   "authentication.ts",

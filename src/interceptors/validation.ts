@@ -9,10 +9,11 @@ import { messageFlag, requestEncoding } from "../grpc/wire.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
 /**
- * Keeps the rules that it has compiled: one for all servers of a process, because that takes longer than all else of a
+ * Keep the rules that have been compiled, for all servers of a process, because that takes longer than all else of a
  * start.
  */
 const validator = createValidator();
+const cuts = new Map<DescMessage, ReturnType<typeof compileCut>>();
 
 /**
  * Holds every request message of `methods`, of each message of a stream, to the rules that the contract states as
@@ -28,8 +29,8 @@ export function createValidation(methods: ReadonlyMap<string, DescMethod>): Inte
   for (const { input } of methods.values()) {
     const { error } = validator.validate(input, create(input));
     if (error !== undefined && error.name !== "ValidationError") throw error;
+    if (!cuts.has(input)) cuts.set(input, compileCut(input));
   }
-  const cuts = new Map([...methods.values()].map(({ input }) => [input, compileCut(input)]));
   return ({ path }, call) => {
     const method = methods.get(path);
     return method === undefined ? call : new ValidatedCall(call, method, cuts.get(method.input));

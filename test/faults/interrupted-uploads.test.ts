@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { describe, expect, it } from "vitest";
+import { Client } from "pg";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../../src/gen/health/v1/health_pb.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { freshDatabase, query } from "../support/database.ts";
@@ -61,16 +62,25 @@ async function stateOf(url: string): Promise<object> {
   return state ?? expect.fail("there is no state");
 }
 
-async function progressOf(url: string): Promise<number> {
-  const counts = "sum(created_count + updated_count + skipped_count + failed_count)";
-  const [row] = await query<{ rows: number }>(url, `SELECT coalesce(${counts}, 0)::int AS rows FROM uploads`);
-  return row?.rows ?? 0;
+const PROGRESS = "sum(created_count + updated_count + skipped_count + failed_count)";
+
+/** What tells how many rows have been applied, over one connection, which is open until the test is finished. */
+async function watchProgress(url: string): Promise<() => Promise<number>> {
+  const client = new Client(url);
+  await client.connect();
+  onTestFinished(() => client.end());
+  const statement = `SELECT coalesce(${PROGRESS}, 0)::int AS rows FROM uploads`;
+  return async () => (await client.query<{ rows: number }>(statement)).rows[0]?.rows ?? 0;
 }
 
 /** Waits until so many rows have been applied, or the call is over; tells whether it came to that. */
-async function applied(rows: number, url: string, call: { readonly isOver: boolean }): Promise<boolean> {
+async function applied(
+  rows: number,
+  progress: () => Promise<number>,
+  call: { readonly isOver: boolean },
+): Promise<boolean> {
   while (!call.isOver) {
-    if ((await progressOf(url)) >= rows) return true;
+    if ((await progress()) >= rows) return true;
     await setImmediate();
   }
   return false;
@@ -100,8 +110,9 @@ describe("an upload that is interrupted while its rows are applied", () => {
         if (status === ServingStatus.SERVING) break;
       }
       const header = { uploadId: randomUUID() };
+      const progress = await watchProgress(url);
       const call = watched(upload(createClient(UserService, transport), FILE, { header }));
-      if (await applied(random.between(1, ROWS / 2), url, call)) interrupted++;
+      if (await applied(random.between(1, ROWS / 2), progress, call)) interrupted++;
       service.child.kill("SIGKILL");
       // At once: PostgreSQL may yet be at what the killed process has sent.
       const report = summaryOf(await upload(other, FILE, { header }));
@@ -121,15 +132,16 @@ describe("an upload that is interrupted while its rows are applied", () => {
     const url = await freshDatabase();
     const client = await startReplica(url);
     const header = { uploadId: randomUUID() };
+    const progress = await watchProgress(url);
     let before = 0;
     for (let turn = 0; turn < CANCELLATIONS; turn++) {
       const cancelling = new AbortController();
       const call = watched(upload(client, FILE, { header, signal: cancelling.signal }));
-      const came = await applied(before + random.between(1, ROWS / CANCELLATIONS), url, call);
+      const came = await applied(before + random.between(1, ROWS / CANCELLATIONS), progress, call);
       cancelling.abort();
       await call.end;
       expect(came, `SEED=${seed}, turn ${turn}`).toBe(true);
-      before = await progressOf(url);
+      before = await progress();
     }
     expect(summaryOf(await upload(client, FILE, { header })), `SEED=${seed}`).toEqual(expected.report);
     expect(await stateOf(url), `SEED=${seed}`).toEqual(expected.state);
@@ -151,12 +163,13 @@ describe("an upload that takes long", () => {
     const url = await freshDatabase();
     const client = await startReplica(url);
     const user = await createUser(client, { email: "other@example.com" });
+    const progress = await watchProgress(url);
     const call = watched(upload(client, FILE));
     let between = 0;
     while (!call.isOver) {
       await updateUser(client, { id: user.id, name: `name ${between}` }, "name");
-      const progress = await progressOf(url);
-      if (progress > 0 && progress < ROWS) between++;
+      const rows = await progress();
+      if (rows > 0 && rows < ROWS) between++;
     }
     await call.end;
     expect(between, "changes between the first row and the last").toBeGreaterThan(1);

@@ -40,8 +40,10 @@ describe("CreateUsers with request ids, on a server that is killed", () => {
       expect(await database.counts(), context).toEqual(countsOf(created ? kill + 1 : kill));
       if (first.response !== undefined) expect(survivors, context).toEqual(first.response.userIds);
 
-      service = await startService(database.url);
-      const { userIds, createdCount } = await service.client.createUsers(streamOf(users));
+      const isLast = kill === KILLS - 1;
+      if (!isLast) service = await startService(database.url);
+      const client = isLast ? await startHere(database.url) : service.client;
+      const { userIds, createdCount } = await client.createUsers(streamOf(users));
       expect(createdCount, context).toBe(USERS);
       expect(userIds, context).toEqual(await database.idsOf(users));
       if (created) expect(userIds, context).toEqual(survivors);
@@ -58,8 +60,7 @@ describe("CreateUsers with request ids, on a server that is killed", () => {
     const seed = chooseSeed();
     const random = new Random(seed);
     const database = await Database.connect(await freshDatabase());
-    const other = await servingTestServer({ environment: { AUTH: "none", DATABASE_URL: database.url } });
-    const client = userClient(other, null);
+    const client = await startHere(database.url);
 
     for (let kill = 0; kill < KILLS_BESIDE_ANOTHER; kill++) {
       // The first of them kills while the transaction commits.
@@ -213,7 +214,12 @@ function countsOf(streams: number): Record<string, number> {
   return { users: count, requests: count, changes: count, creations: count };
 }
 
-/** Starts the service, and waits until it serves. */
+/** Starts a replica in this process, where nobody kills it, which takes less time. */
+async function startHere(url: string): Promise<ConnectClient<typeof UserService>> {
+  return userClient(await servingTestServer({ environment: { AUTH: "none", DATABASE_URL: url } }), null);
+}
+
+/** Starts the service in a process of its own, and waits until it serves. */
 async function startService(
   url: string,
 ): Promise<{ process: ServiceProcess; client: ConnectClient<typeof UserService> }> {

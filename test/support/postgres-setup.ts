@@ -1,7 +1,7 @@
 import type { TestProject } from "vitest/node";
 import { migrate } from "../../src/repository/postgres/migrate.ts";
 import { createEmptyDatabase } from "./database.ts";
-import { startPostgres } from "./postgres.ts";
+import { makeTemplate, startPostgres } from "./postgres.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -27,13 +27,17 @@ const SETTINGS = {
 /** Called by vitest before the first test file. Returns what it calls after the last. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.DATABASE_URL;
+  // Most of the time that a server of one's own takes to start. Who names a server may have no other.
+  const removeTemplate = given ? undefined : await makeTemplate().catch(explain);
   const server = given ? undefined : await startPostgres(SETTINGS).catch(explain);
   const url = server?.url() ?? given ?? "";
   const migrated = await createEmptyDatabase(url);
   await migrate(migrated.url);
   project.provide("databaseUrl", url);
   project.provide("migratedDatabase", new URL(migrated.url).pathname.slice(1));
-  return server === undefined ? migrated.drop : () => server.close();
+  return async () => {
+    await Promise.all([removeTemplate?.(), server === undefined ? migrated.drop() : server.close()]);
+  };
 }
 
 function explain(cause: unknown): never {

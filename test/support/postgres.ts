@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, execFile, execFileSync, spawn, spawnSync } fr
 import { randomInt, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readFileSync, statfsSync } from "node:fs";
-import { chown, mkdtemp, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -29,6 +29,9 @@ const USER = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined
 /** All of the environment that the server sees: English messages, and the same time zone everywhere. */
 const ENVIRONMENT = { LC_ALL: "C", TZ: "UTC" };
 
+/** Names the folder that startPostgres copies, to processes that are started from now on as well. */
+const TEMPLATE = "POSTGRES_TEMPLATE";
+
 /** Where bin/, lib/ and share/ are, as soon as a server has needed them. */
 let programs: Promise<string> | undefined;
 
@@ -43,6 +46,24 @@ const GUARD = `
 `;
 
 /**
+ * Makes the data that every server starts with from now on, of this process and of those that it starts: to copy them
+ * takes a tenth of the time. They remain as long as this process, or until the returned function is called.
+ */
+export async function makeTemplate(): Promise<() => Promise<void>> {
+  const directory = await mkdtemp(join(dataFolder(), "postgres-"));
+  const remove = guard(directory);
+  await initialize(directory).catch(async (error: unknown) => {
+    await remove();
+    throw error;
+  });
+  process.env[TEMPLATE] = directory;
+  return async () => {
+    delete process.env[TEMPLATE];
+    await remove();
+  };
+}
+
+/**
  * Starts PostgreSQL with data of its own on a free port of 127.0.0.1, for an ordinary user and for root, and returns
  * once it accepts connections. The settings are those of postgresql.conf. The caller closes the server, which does not
  * outlive this process in any case.
@@ -51,17 +72,15 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   const directory = await mkdtemp(join(dataFolder(), "postgres-"));
   const remove = guard(directory);
   try {
-    programs ??= reachable(packagedFolder());
-    const bin = join(await programs, "bin");
+    const template = process.env[TEMPLATE];
+    await (template === undefined ? initialize(directory) : copyTo(directory, template));
+    const password = await readFile(join(directory, "password"), "utf8");
+    const program = await programOf("postgres");
     const context = { ...USER, cwd: directory, env: ENVIRONMENT };
-    const password = randomUUID();
-    await initialize(join(bin, "initdb"), directory, password);
-
     const port = await freePort();
     const options = Object.entries({ ...SETTINGS, ...settings, port }).map(([name, value]) => `--${name}=${value}`);
     const server = new PostgresServer(
-      () =>
-        spawn(join(bin, "postgres"), ["-D", "data", ...options], { ...context, stdio: ["ignore", "ignore", "pipe"] }),
+      () => spawn(program, ["-D", "data", ...options], { ...context, stdio: ["ignore", "ignore", "pipe"] }),
       new URL(`postgres://postgres:${password}@127.0.0.1:${port}`),
       remove,
     );
@@ -198,10 +217,22 @@ async function reachable(folder: string): Promise<string> {
   return copy;
 }
 
-/** Makes the data of a server in `data/`: UTF-8, ordered by code points, alike on every system. */
-async function initialize(initdb: string, directory: string, password: string): Promise<void> {
+/** A program of PostgreSQL, which is started as its user. */
+async function programOf(name: string): Promise<string> {
+  programs ??= reachable(packagedFolder());
+  return join(await programs, "bin", name);
+}
+
+/** Copies what initialize has made. Only the user of the servers may read it. */
+async function copyTo(directory: string, template: string): Promise<void> {
+  if (USER) await chown(directory, USER.uid, USER.gid);
+  await run("cp", ["-pR", join(template, "data"), join(template, "password"), directory], { ...USER, cwd: directory });
+}
+
+/** Makes the data of a server in `data/`: UTF-8, ordered by code points, alike on every system; and its password. */
+async function initialize(directory: string): Promise<void> {
   const passwordFile = join(directory, "password");
-  await writeFile(passwordFile, password);
+  await writeFile(passwordFile, randomUUID(), { mode: 0o600 });
   if (USER) for (const path of [directory, passwordFile]) await chown(path, USER.uid, USER.gid);
   const options = [
     "--pgdata=data",
@@ -216,11 +247,13 @@ async function initialize(initdb: string, directory: string, password: string): 
     "--no-sync",
     "--no-instructions",
   ];
-  await run(initdb, options, { ...USER, cwd: directory, env: ENVIRONMENT }).catch((cause: unknown) => {
-    throw new Error("initdb failed; if it misses libraries, `npm rebuild` links them", {
-      cause,
-    });
-  });
+  await run(await programOf("initdb"), options, { ...USER, cwd: directory, env: ENVIRONMENT }).catch(
+    (cause: unknown) => {
+      throw new Error("initdb failed; if it misses libraries, `npm rebuild` links them", {
+        cause,
+      });
+    },
+  );
 }
 
 /** A port below those that are given to outgoing connections and to port 0, so that it stays free between two starts. */
