@@ -56,7 +56,7 @@ const LOCK_USERS: Statement = {
 };
 const OWNERS: Statement = {
   name: "owners_of_usernames",
-  text: "SELECT id, username_key FROM users WHERE username_key = ANY ($1)",
+  text: "SELECT id, email_key, username_key FROM users WHERE username_key = ANY ($1)",
 };
 const REPLACE: Statement = { name: "replace_users", text: REPLACED_ROWS };
 
@@ -131,17 +131,26 @@ async function note(upload: Upload, report: ImportReport, session: Session): Pro
   return report;
 }
 
-/** Finds the users whom these rows may change, and lets nobody else change them before the transaction ends. */
+interface OwnerRow {
+  readonly id: string;
+  readonly email_key: string;
+  readonly username_key: string;
+}
+
+/**
+ * Finds the users whom these rows may change, and lets nobody else change them before the transaction ends.
+ *
+ * @throws ConflictError if one of them has come between the two statements.
+ */
 async function findUsers(rows: readonly ImportRow[], session: Session): Promise<KnownUsers> {
   const named = rows.filter((row) => "emailKey" in row);
-  const emailKeys = named.map(({ emailKey }) => emailKey);
+  const emailKeys = new Set(named.map(({ emailKey }) => emailKey));
   const usernameKeys = named.map(({ usernameKey }) => usernameKey).filter((key) => key !== undefined);
-  const users = await session.query<UserRow & { readonly email_key: string }>(LOCK_USERS, [emailKeys]);
-  const owners =
-    usernameKeys.length === 0
-      ? []
-      : await session.query<{ readonly id: string; readonly username_key: string }>(OWNERS, [usernameKeys]);
+  const users = await session.query<UserRow & { readonly email_key: string }>(LOCK_USERS, [[...emailKeys]]);
+  const owners = usernameKeys.length === 0 ? [] : await session.query<OwnerRow>(OWNERS, [usernameKeys]);
   const usersByEmail = new Map(users.map((row) => [row.email_key, fromRow(row)]));
+  const isNew = ({ email_key }: OwnerRow) => emailKeys.has(email_key) && !usersByEmail.has(email_key);
+  if (owners.some(isNew)) throw new ConflictError();
   const idsByUsername = new Map(owners.map(({ id, username_key }) => [username_key, id]));
   return {
     withEmail: (emailKey) => usersByEmail.get(emailKey),

@@ -1,6 +1,6 @@
-import { Client } from "pg";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { query } from "../../support/database.ts";
+import { openTransaction, waitingIn } from "../../support/open-transaction.ts";
 import { testStores } from "../../support/store.ts";
 import { changed, draft, drafts, outcomesOf, SCOPE } from "../suite/drafts.ts";
 import { userRepositoryContract } from "../user-repository-suite.ts";
@@ -8,19 +8,6 @@ import { userRepositoryContract } from "../user-repository-suite.ts";
 const emptyStore = testStores();
 
 userRepositoryContract("PostgresUserRepository", async () => (await emptyStore()).users);
-
-/** Whom those wait for who wait for others. */
-const WAITING = `SELECT pg_blocking_pids(pid) AS blockers FROM pg_stat_activity
-  WHERE datname = current_database() AND pg_blocking_pids(pid) <> '{}'`;
-
-/** A transaction of somebody else, which ends with the test at the latest. */
-async function openTransaction(url: string, statements: string): Promise<Client> {
-  const client = new Client({ connectionString: url });
-  onTestFinished(() => client.end());
-  await client.connect();
-  await client.query(`BEGIN; ${statements}`);
-  return client;
-}
 
 describe("PostgresUserRepository.create, when others create the same users", () => {
   it("waits for them in one line, not in a circle", async () => {
@@ -32,9 +19,7 @@ describe("PostgresUserRepository.create, when others create the same users", () 
     );
     const batch = ["a@example.com", "b@example.com", "c@example.com"].map((email) => draft(email));
     const outcomes = outcomesOf([users.create(batch, SCOPE), users.create(batch.toReversed(), SCOPE)]);
-    const waiting = () => query<{ blockers: number[] }>(url, WAITING);
-    let line = await waiting();
-    while (line.length < 2) line = await waiting();
+    const line = await waitingIn(url, 2);
     // The types of pg leave it out.
     const { processID } = other as unknown as { readonly processID: number };
     expect(line.filter(({ blockers }) => blockers.includes(processID))).toHaveLength(1);
