@@ -156,3 +156,12 @@ export class HeadersTooLargeError extends Error {
     super("the headers of the call are too large");
   }
 }
+
+/** The client speaks plain text where TLS is spoken. */
+export class TlsRequiredError extends Error {
+  override readonly name = "TlsRequiredError";
+
+  constructor() {
+    super("TLS required: this port speaks TLS, and the connection came in plain text");
+  }
+}

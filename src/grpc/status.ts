@@ -39,6 +39,7 @@ import {
   RequestTooLargeError,
   ServerStoppingError,
   StreamAgedError,
+  TlsRequiredError,
   TokenKeysUnavailableError,
   TooManyStreamsError,
   UnauthenticatedError,
@@ -158,6 +159,8 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "CALLER_SUSPENDED",
     message,
   })),
+  // The code that gRPC over HTTP2 gives to INADEQUATE_SECURITY.
+  when(TlsRequiredError, ({ message }) => ({ code: status.PERMISSION_DENIED, reason: "TLS_REQUIRED", message })),
   when(DeadlineExceededError, ({ message }) => ({
     code: status.DEADLINE_EXCEEDED,
     reason: "DEADLINE_EXCEEDED",
