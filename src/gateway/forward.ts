@@ -11,6 +11,8 @@ import { Code, ConnectError, type HandlerContext, type MethodImpl, type Transpor
 import pLimit from "p-limit";
 import { EXPECTED_COUNT, NEXT_PAGE_TOKEN, REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { readable } from "./bad-input.ts";
+import { exchangeOf } from "./exchange.ts";
 
 /** What callers may tell the server beside their message. */
 export const REQUEST_HEADERS = ["authorization", EXPECTED_COUNT, REQUEST_ID, TRACEPARENT, "tracestate"];
@@ -38,6 +40,7 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
 
   async function unary(request: Message, context: HandlerContext): Promise<Message> {
     const { signal } = context;
+    begin(context);
     try {
       const header = toHeader(context);
       const response = await upstream.unary(method as DescMethodUnary, signal, context.timeoutMs(), header, request);
@@ -54,9 +57,11 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
     const left = new AbortController();
     const signal = AbortSignal.any([context.signal, left.signal]);
     const streaming = method as DescMethodBiDiStreaming;
+    begin(context);
     try {
       const header = toHeader(context);
-      const sent = method.methodKind === "server_streaming" ? requests : beginInTurn(requests, left.signal);
+      const sent =
+        method.methodKind === "server_streaming" ? requests : beginInTurn(readable(requests, context), left.signal);
       const response = await upstream.stream(streaming, signal, context.timeoutMs(), header, sent);
       tell(context.responseHeader, response.header);
       yield* response.message;
@@ -81,6 +86,12 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
     case "bidi_streaming":
       return stream;
   }
+}
+
+/** Notes that the request becomes a call of the server, unless its time is up. */
+function begin({ signal, values }: HandlerContext): void {
+  signal.throwIfAborted();
+  values.get(exchangeOf).isCall = true;
 }
 
 /**

@@ -6,8 +6,9 @@ import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { createCors } from "./cors.ts";
+import { exchangeOf } from "./exchange.ts";
 import { forward } from "./forward.ts";
-import { callerAddress, createRequestHandler, limitTime, refuse } from "./handler.ts";
+import { createRequestHandler, limitTime, refuse } from "./handler.ts";
 import { InProcessSessions } from "./in-process-sessions.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 
@@ -75,7 +76,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessionManager: sessions,
     acceptCompression: [],
   });
-  const added = ({ values }: HandlerContext) => [callerHeader(values.get(callerAddress))];
+  const added = ({ values }: HandlerContext) => [callerHeader(values.get(exchangeOf).caller)];
   const handle = createRequestHandler((router) => {
     for (const method of services.flatMap((service) => service.methods))
       router.rpc(method, forward(method, upstream, added), { readMaxBytes: maxMessageBytes(method) });

@@ -1,14 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type ConnectRouter, createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
+import { type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { Exchange, exchangeOf } from "./exchange.ts";
 import { shortenTimeouts } from "./timeouts.ts";
-
-/** The address that a request came from, as the socket states it. */
-export const callerAddress = createContextKey<string>("");
 
 /** What HTTP requests are answered with. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -26,7 +24,10 @@ type Handler = ConnectRouter["handlers"][number];
  * is answered in JSON, as Connect has errors.
  */
 export function createRequestHandler(routes: (router: ConnectRouter) => void): RequestHandler {
-  const router = createConnectRouter({ acceptCompression: [compressionGzip] });
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip],
+    requestGate: (context) => context.values.get(exchangeOf).begin(context),
+  });
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (request, response) => {
@@ -43,7 +44,7 @@ async function answer(handler: Handler, request: IncomingMessage, response: Serv
   if (methodKind === "unary" || methodKind === "server_streaming") limitTime(request);
   shortenTimeouts(request.headers);
   try {
-    const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
+    const values = createContextValues().set(exchangeOf, new Exchange(request.socket.remoteAddress ?? ""));
     const asked = universalRequestFromNodeRequest(request, response, undefined, values);
     const answered = await handler({ ...asked, body: readUntilAnswered(request, response) });
     await universalResponseToNodeResponse(answered, response);
