@@ -26,11 +26,11 @@ import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
 import { correctTimeouts } from "./grpc/timeout-header.ts";
 import { createAdmission } from "./interceptors/admission.ts";
 import { createAuth } from "./interceptors/auth.ts";
-import { createCallLog } from "./interceptors/call-log.ts";
+import { createCallLog, createRefusalLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
 import { createDecompression } from "./interceptors/decompression.ts";
-import { createObserve } from "./interceptors/observe.ts";
+import { createObserve, toRequestId, toTraceId } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { createAddressLimit } from "./interceptors/rate-limits.ts";
@@ -136,6 +136,7 @@ export async function startServer(
     longestCallMs: policies.longestCallMs,
     report: (counts) => logger.warn({ counts }, "connections cut off"),
   });
+  const logRefusal = createRefusalLog(logger);
   // Loaded only where it is wanted: it adds some 50 ms to a start.
   const gateway =
     config.gateway &&
@@ -152,6 +153,10 @@ export async function startServer(
       origins: config.gateway.origins,
       callerHeader: (address) => callers.headerFor(address),
       watch: (socket) => guard.watch(socket),
+      refusals: {
+        toRequestId,
+        onRefused: ({ traceparent, ...refused }) => logRefusal({ ...refused, traceId: toTraceId(traceparent) }),
+      },
     });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const hosts = {

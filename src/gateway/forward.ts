@@ -91,7 +91,8 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
 /** Notes that the request becomes a call of the server, unless its time is up. */
 function begin({ signal, values }: HandlerContext): void {
   signal.throwIfAborted();
-  values.get(exchangeOf).isCall = true;
+  const exchange = values.get(exchangeOf);
+  if (exchange !== undefined) exchange.isCall = true;
 }
 
 /**

@@ -84,10 +84,9 @@ class ObservedCall extends PassThrough implements OpenCall {
   override onReceiveMetadata(metadata: Metadata): void {
     this.#openCalls.add(this);
     const [sent] = metadata.get(REQUEST_ID);
-    this.#echo = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent);
-    this.#requestId = this.#echo ? String(sent) : newRequestId();
-    const [traceparent] = metadata.get(TRACEPARENT);
-    if (typeof traceparent === "string") this.#traceId = TRACE_ID.exec(traceparent)?.[1];
+    this.#requestId = toRequestId(sent);
+    this.#echo = this.#requestId === sent;
+    this.#traceId = toTraceId(metadata.get(TRACEPARENT)[0]);
     keepRecord(metadata, { requestId: this.#requestId });
     if (sent === HEADERS_TOO_LARGE) this.refuse(new HeadersTooLargeError());
     else super.onReceiveMetadata(metadata);
@@ -171,7 +170,14 @@ class ObservedCall extends PassThrough implements OpenCall {
 const PROCESS_ID = randomBytes(6).toString("hex");
 let requests = 0;
 
-function newRequestId(): string {
+/** The id of a request: the one that its client has sent, if that can be one, or a new one. */
+export function toRequestId(sent: unknown): string {
+  if (typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent)) return sent;
   requests++;
   return `${PROCESS_ID}-${requests}`;
+}
+
+/** The trace that a `traceparent` names (W3C Trace Context); undefined if it names none. */
+export function toTraceId(traceparent: unknown): string | undefined {
+  return typeof traceparent === "string" ? TRACE_ID.exec(traceparent)?.[1] : undefined;
 }
