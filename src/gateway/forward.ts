@@ -96,8 +96,8 @@ function begin({ signal, values }: HandlerContext): void {
 }
 
 /**
- * How many streams may have their first message read at a time, and for how many milliseconds each: large ones take
- * megabytes.
+ * How many streams may have their first message read and sent on at a time, and for how many milliseconds each: large
+ * ones take megabytes.
  */
 const FIRST_MESSAGES = 16;
 const FIRST_MESSAGE_MS = 5000;
@@ -106,20 +106,26 @@ const firstMessages = pLimit(FIRST_MESSAGES);
 
 /**
  * Reads the first message of a stream in its turn, unless the call has ended by then. Meanwhile the server has been
- * asked, and has refused whoever may not call: of them, nothing is read.
+ * asked, and has refused whoever may not call: of them, nothing is read. The turn lasts until the server takes the
+ * message, for it takes none of those whom it is about to refuse.
  */
 async function* beginInTurn<T>(requests: AsyncIterable<T>, ended: AbortSignal): AsyncGenerator<T> {
-  const reading = requests[Symbol.asyncIterator]();
-  let first: Promise<IteratorResult<T>> | undefined;
-  await firstMessages(async () => {
-    if (ended.aborted) return;
-    first = reading.next();
-    const waited = new AbortController();
-    const signal = AbortSignal.any([waited.signal, ended]);
-    await Promise.race([first.catch(() => {}), setTimeout(FIRST_MESSAGE_MS, undefined, { signal }).catch(() => {})]);
-    waited.abort();
+  const begun = Promise.withResolvers<void>();
+  const sent = new AbortController();
+  void firstMessages(async () => {
+    begun.resolve();
+    await setTimeout(FIRST_MESSAGE_MS, undefined, { signal: AbortSignal.any([sent.signal, ended]) }).catch(() => {});
   });
-  for (let next = await first; next !== undefined && !next.done; next = await reading.next()) yield next.value;
+  await begun.promise;
+  if (ended.aborted) return;
+  try {
+    for await (const request of requests) {
+      yield request;
+      sent.abort();
+    }
+  } finally {
+    sent.abort();
+  }
 }
 
 async function* once<T>(item: T): AsyncGenerator<T> {
