@@ -60,6 +60,9 @@ const START_GRACE_MS = 500;
  */
 const MAX_GATEWAY_MESSAGE_BYTES = 512 * 1024;
 
+/** How often calls are looked for whose messages arrive in too many pieces: as many as arrive meanwhile are kept. */
+const PIECEMEAL_MS = 250;
+
 /** A server that accepts calls. */
 export interface RunningServer {
   /** The port it listens on. */
@@ -170,6 +173,7 @@ export async function startServer(
     await application.close();
     throw error;
   });
+  const looking = setInterval(() => openCalls.endPiecemeal(), PIECEMEAL_MS).unref();
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
@@ -193,6 +197,7 @@ export async function startServer(
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     const parts = { entrances, server, connections: guard, gateway, health, live, calls: openCalls };
     await stopGracefully(parts, times);
+    clearInterval(looking);
     guard.close();
     await guard.gone();
     await application.close();

@@ -118,6 +118,15 @@ export class MessageFlagError extends Error {
   }
 }
 
+/** A message arrives in so many pieces that they take far more memory than it does. */
+export class PiecemealMessageError extends Error {
+  override readonly name = "PiecemealMessageError";
+
+  constructor() {
+    super("a message arrives in too many pieces");
+  }
+}
+
 /** The caller proved no identity. Says never why, so that guessing teaches nothing. */
 export class UnauthenticatedError extends Error {
   override readonly name = "UnauthenticatedError";

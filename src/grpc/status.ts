@@ -34,6 +34,7 @@ import {
   IncompleteStreamError,
   MessageFlagError,
   OverloadedError,
+  PiecemealMessageError,
   ProofExpiredError,
   RateLimitedError,
   RequestTooLargeError,
@@ -141,6 +142,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     details: [retryAfter(RETRY_MS)],
   })),
   when(MessageFlagError, ({ message }) => ({ code: status.INTERNAL, reason: "MESSAGE_FLAG_INVALID", message })),
+  when(PiecemealMessageError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "MESSAGE_PIECEMEAL",
+    message,
+  })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
   when(ProofExpiredError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_EXPIRED", message })),
   when(TokenKeysUnavailableError, ({ retryAfterMs, message }) => ({
