@@ -6,6 +6,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { type Exchange, exchangeOf } from "./exchange.ts";
+import { gathered } from "./gathered.ts";
 import { shortenTimeouts } from "./timeouts.ts";
 
 /** What HTTP requests are answered with. */
@@ -48,12 +49,14 @@ export function pathOf({ url = "" }: IncomingMessage): string {
 async function answer(handler: Handler, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const { methodKind } = handler.method;
-  if (methodKind === "unary" || methodKind === "server_streaming") limitTime(request);
+  const isOneMessage = methodKind === "unary" || methodKind === "server_streaming";
+  if (isOneMessage) limitTime(request);
   shortenTimeouts(request.headers);
   try {
     const values = createContextValues().set(exchangeOf, exchange);
     const asked = universalRequestFromNodeRequest(request, response, undefined, values);
-    const answered = await handler({ ...asked, body: readUntilAnswered(request, response) });
+    const body = readUntilAnswered(request, response);
+    const answered = await handler({ ...asked, body: isOneMessage ? gathered(body) : body });
     // Another method of HTTP, or type of content: nobody has said so to the exchange.
     if (answered.status >= 400) exchange.refuse(Code.Unimplemented);
     await universalResponseToNodeResponse(answered, response);
