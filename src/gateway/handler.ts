@@ -7,6 +7,7 @@ import {
 } from "@connectrpc/connect-node";
 import { type Exchange, exchangeOf } from "./exchange.ts";
 import { gathered } from "./gathered.ts";
+import { unlessPiecemeal } from "./piecemeal.ts";
 import { shortenTimeouts } from "./timeouts.ts";
 
 /** What HTTP requests are answered with. */
@@ -56,7 +57,7 @@ async function answer(handler: Handler, exchange: Exchange): Promise<void> {
     const values = createContextValues().set(exchangeOf, exchange);
     const asked = universalRequestFromNodeRequest(request, response, undefined, values);
     const body = readUntilAnswered(request, response);
-    const answered = await handler({ ...asked, body: isOneMessage ? gathered(body) : body });
+    const answered = await handler({ ...asked, body: isOneMessage ? gathered(body) : unlessPiecemeal(body) });
     // Another method of HTTP, or type of content: nobody has said so to the exchange.
     if (answered.status >= 400) exchange.refuse(Code.Unimplemented);
     await universalResponseToNodeResponse(answered, response);
