@@ -26,11 +26,11 @@ import { joinRepeatedAuthorization } from "./grpc/repeated-authorization.ts";
 import { correctTimeouts } from "./grpc/timeout-header.ts";
 import { createAdmission } from "./interceptors/admission.ts";
 import { createAuth } from "./interceptors/auth.ts";
-import { createCallLog } from "./interceptors/call-log.ts";
+import { createCallLog, createRefusalLog } from "./interceptors/call-log.ts";
 import { completeStream } from "./interceptors/complete-stream.ts";
 import { createDeadline } from "./interceptors/deadline.ts";
 import { createDecompression } from "./interceptors/decompression.ts";
-import { type CallSubscriber, createObserve } from "./interceptors/observe.ts";
+import { type CallSubscriber, createObserve, toRequestId, toTraceId } from "./interceptors/observe.ts";
 import { OpenCalls } from "./interceptors/open-calls.ts";
 import type { Interceptor } from "./interceptors/pass-through.ts";
 import { createAddressLimit } from "./interceptors/rate-limits.ts";
@@ -59,6 +59,9 @@ const START_GRACE_MS = 500;
  * looked at the caller, and copies as it comes: files are uploaded in chunks of 256 KiB, or over gRPC.
  */
 const MAX_GATEWAY_MESSAGE_BYTES = 512 * 1024;
+
+/** How often calls are looked for whose messages arrive in too many pieces: as many as arrive meanwhile are kept. */
+const PIECEMEAL_MS = 250;
 
 /** A server that accepts calls. */
 export interface RunningServer {
@@ -137,6 +140,7 @@ export async function startServer(
     live,
   );
 
+  const logRefusal = createRefusalLog(logger);
   // Loaded only where it is wanted: it adds some 50 ms to a start.
   const gateway =
     config.gateway &&
@@ -153,6 +157,10 @@ export async function startServer(
       origins: config.gateway.origins,
       callerHeader: (address) => callers.headerFor(address),
       watch: (socket) => guard.watch(socket),
+      refusals: {
+        toRequestId,
+        onRefused: ({ traceparent, ...refused }) => logRefusal({ ...refused, traceId: toTraceId(traceparent) }),
+      },
     });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const hosts = {
@@ -166,6 +174,7 @@ export async function startServer(
     await application.close();
     throw error;
   });
+  const looking = setInterval(() => openCalls.endPiecemeal(), PIECEMEAL_MS).unref();
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
@@ -189,6 +198,7 @@ export async function startServer(
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     const parts = { entrances, server, connections: guard, gateway, health, live, calls: openCalls };
     await stopGracefully(parts, times);
+    clearInterval(looking);
     guard.close();
     await guard.gone();
     await application.close();

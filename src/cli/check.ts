@@ -7,7 +7,14 @@ import { type Check, CheckContext, Skip } from "./check/check.ts";
 import { type CheckResult, describeReport, type LatencyResult, type Report } from "./check/report.ts";
 import { GROUPS, type Survey, survey } from "./check/survey.ts";
 import { CommandError, defineCommand, UsageError } from "./command.ts";
-import { CONNECTION_EXITS, CONNECTION_OPTIONS, type Connection, readConnection } from "./connection.ts";
+import {
+  CONNECTION_EXITS,
+  CONNECTION_OPTIONS,
+  type Connection,
+  inPlainText,
+  readConnection,
+  wantsTls,
+} from "./connection.ts";
 import { runLoad } from "./load.ts";
 import { callMethod, findMethod, readRequests } from "./method-call.ts";
 import { openTarget } from "./target.ts";
@@ -109,7 +116,8 @@ async function examine(
       const left = await context.cleanUp();
       if (left > 0) stderr.write(`${left} users that were created could not be deleted\n`);
     }
-  } catch (error) {
+  } catch (thrown) {
+    const error = wantsTls(thrown) ? inPlainText(address) : thrown;
     if (!(error instanceof CommandError) || error.exitCode !== EX_UNAVAILABLE) throw error;
     const durationMs = Math.round(performance.now() - began);
     const connects = {

@@ -119,6 +119,7 @@ export async function mint(key: SigningOptions, principal: Principal): Promise<s
 export function explain(error: unknown, { address, token }: Connection): CommandError {
   if (!(error instanceof ConnectError)) throw error;
   const { code, message, reason, violations } = readFailure(error);
+  if (wantsTls(error)) return inPlainText(address);
   // What serves tells why it cannot.
   if (error.code === Code.Unavailable && reason === undefined) {
     return unreachable(address, message);
@@ -128,6 +129,16 @@ export function explain(error: unknown, { address, token }: Connection): Command
   }
   const details = violations.map(({ field, description }) => `\n  ${field}: ${description}`);
   return new CommandError(1, `${code}: ${message}${details.join("")}`);
+}
+
+/** Whether a call failed because the server speaks TLS, and the call came in plain text. */
+export function wantsTls(error: unknown): boolean {
+  return readFailure(error).reason === "TLS_REQUIRED";
+}
+
+/** Tells the user that a server speaks TLS, which they do not. */
+export function inPlainText(address: string): CommandError {
+  return new CommandError(EX_UNAVAILABLE, `The server at ${address} speaks TLS: call it with --tls or --ca-file.`);
 }
 
 /** Tells the user that nobody is there to be called; `message` is what grpc-js says of it. */

@@ -15,19 +15,23 @@ const MAX_AGE_SECONDS = "7200";
 
 /**
  * Lets scripts of the pages at `origins` call and read (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol); `*`
- * stands for all. Answers a preflight itself, and says so by returning true. Nobody is allowed to send cookies: nothing
- * here reads them.
+ * stands for all. Of a preflight it says whether the page may call, and leaves it to be answered with no more than the
+ * headers that it has set; of other requests it says nothing. Nobody is allowed to send cookies: nothing here reads them.
  */
 export function createCors(
   origins: readonly string[],
-): (request: Pick<IncomingMessage, "headers" | "method">, response: ServerResponse) => boolean {
+): (
+  request: Pick<IncomingMessage, "headers" | "method">,
+  response: ServerResponse,
+) => "allowed" | "refused" | undefined {
   const allowed = new Set(origins);
   const anybody = allowed.has("*");
   return ({ headers, method }, response) => {
     const { origin } = headers;
     if (allowed.size > 0 && !anybody) response.setHeader("vary", "origin");
     const preflight = method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
-    if (origin !== undefined && (anybody || allowed.has(origin))) {
+    const mayCall = origin !== undefined && (anybody || allowed.has(origin));
+    if (mayCall) {
       response.setHeader("access-control-allow-origin", anybody ? "*" : origin);
       response.setHeader("access-control-expose-headers", EXPOSED_HEADERS);
       if (preflight) {
@@ -36,7 +40,7 @@ export function createCors(
         response.setHeader("access-control-max-age", MAX_AGE_SECONDS);
       }
     }
-    if (preflight) response.writeHead(204).end();
-    return preflight;
+    if (!preflight) return undefined;
+    return mayCall ? "allowed" : "refused";
   };
 }

@@ -11,6 +11,8 @@ import { Code, ConnectError, type HandlerContext, type MethodImpl, type Transpor
 import pLimit from "p-limit";
 import { EXPECTED_COUNT, NEXT_PAGE_TOKEN, REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
 import { file_google_rpc_error_details } from "../gen/google/rpc/error_details_pb.ts";
+import { readable } from "./bad-input.ts";
+import { exchangeOf } from "./exchange.ts";
 
 /** What callers may tell the server beside their message. */
 export const REQUEST_HEADERS = ["authorization", EXPECTED_COUNT, REQUEST_ID, TRACEPARENT, "tracestate"];
@@ -38,6 +40,7 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
 
   async function unary(request: Message, context: HandlerContext): Promise<Message> {
     const { signal } = context;
+    begin(context);
     try {
       const header = toHeader(context);
       const response = await upstream.unary(method as DescMethodUnary, signal, context.timeoutMs(), header, request);
@@ -54,9 +57,11 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
     const left = new AbortController();
     const signal = AbortSignal.any([context.signal, left.signal]);
     const streaming = method as DescMethodBiDiStreaming;
+    begin(context);
     try {
       const header = toHeader(context);
-      const sent = method.methodKind === "server_streaming" ? requests : beginInTurn(requests, left.signal);
+      const sent =
+        method.methodKind === "server_streaming" ? requests : beginInTurn(readable(requests, context), left.signal);
       const response = await upstream.stream(streaming, signal, context.timeoutMs(), header, sent);
       tell(context.responseHeader, response.header);
       yield* response.message;
@@ -83,9 +88,16 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
   }
 }
 
+/** Notes that the request becomes a call of the server, unless its time is up. */
+function begin({ signal, values }: HandlerContext): void {
+  signal.throwIfAborted();
+  const exchange = values.get(exchangeOf);
+  if (exchange !== undefined) exchange.isCall = true;
+}
+
 /**
- * How many streams may have their first message read at a time, and for how many milliseconds each: large ones take
- * megabytes.
+ * How many streams may have their first message read and sent on at a time, and for how many milliseconds each: large
+ * ones take megabytes.
  */
 const FIRST_MESSAGES = 16;
 const FIRST_MESSAGE_MS = 5000;
@@ -94,20 +106,26 @@ const firstMessages = pLimit(FIRST_MESSAGES);
 
 /**
  * Reads the first message of a stream in its turn, unless the call has ended by then. Meanwhile the server has been
- * asked, and has refused whoever may not call: of them, nothing is read.
+ * asked, and has refused whoever may not call: of them, nothing is read. The turn lasts until the server takes the
+ * message, for it takes none of those whom it is about to refuse.
  */
 async function* beginInTurn<T>(requests: AsyncIterable<T>, ended: AbortSignal): AsyncGenerator<T> {
-  const reading = requests[Symbol.asyncIterator]();
-  let first: Promise<IteratorResult<T>> | undefined;
-  await firstMessages(async () => {
-    if (ended.aborted) return;
-    first = reading.next();
-    const waited = new AbortController();
-    const signal = AbortSignal.any([waited.signal, ended]);
-    await Promise.race([first.catch(() => {}), setTimeout(FIRST_MESSAGE_MS, undefined, { signal }).catch(() => {})]);
-    waited.abort();
+  const begun = Promise.withResolvers<void>();
+  const sent = new AbortController();
+  void firstMessages(async () => {
+    begun.resolve();
+    await setTimeout(FIRST_MESSAGE_MS, undefined, { signal: AbortSignal.any([sent.signal, ended]) }).catch(() => {});
   });
-  for (let next = await first; next !== undefined && !next.done; next = await reading.next()) yield next.value;
+  await begun.promise;
+  if (ended.aborted) return;
+  try {
+    for await (const request of requests) {
+      yield request;
+      sent.abort();
+    }
+  } finally {
+    sent.abort();
+  }
 }
 
 async function* once<T>(item: T): AsyncGenerator<T> {

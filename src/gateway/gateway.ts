@@ -3,11 +3,13 @@ import { createServer as createHttp2Server } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import type { HandlerContext } from "@connectrpc/connect";
+import { Code, type HandlerContext } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { pathOf as toPath } from "../contract/path.ts";
 import { createCors } from "./cors.ts";
+import { Exchange, exchangeOf, type Refusals } from "./exchange.ts";
 import { forward } from "./forward.ts";
-import { callerAddress, createRequestHandler, limitTime, refuse } from "./handler.ts";
+import { createRequestHandler, limitTime, pathOf, refuse } from "./handler.ts";
 import { InProcessSessions } from "./in-process-sessions.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 
@@ -40,6 +42,8 @@ export interface GatewayOptions {
    * frames.
    */
   watch(socket: Socket): void;
+  /** What becomes of requests that are refused before they are calls. */
+  readonly refusals: Refusals;
 }
 
 /** Connect and gRPC-Web, for browsers and curl, in front of a gRPC server. */
@@ -75,12 +79,14 @@ export function createGateway(options: GatewayOptions): Gateway {
     sessionManager: sessions,
     acceptCompression: [],
   });
-  const added = ({ values }: HandlerContext) => [callerHeader(values.get(callerAddress))];
+  const added = ({ values }: HandlerContext) => [callerHeader(values.get(exchangeOf)?.caller ?? "")];
+  const methods = services.flatMap((service) => service.methods);
+  const paths = new Set(methods.map(toPath));
   const handle = createRequestHandler((router) => {
-    for (const method of services.flatMap((service) => service.methods))
+    for (const method of methods)
       router.rpc(method, forward(method, upstream, added), { readMaxBytes: maxMessageBytes(method) });
   });
-  const answersPreflight = createCors(options.origins);
+  const answerPreflight = createCors(options.origins);
   const sockets = new Set<Socket>();
   const responses = new Set<ServerResponse>();
   /** How many responses a connection of HTTP/1.1 waits for: its requests may follow one another without waiting. */
@@ -89,8 +95,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   let draining = false;
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const path = pathOf(request);
+    const exchange = new Exchange(request, response, paths.has(path) ? path : "", options.refusals);
     responses.add(response);
     response.once("close", () => {
+      exchange.end();
       responses.delete(response);
       if (draining && responses.size === 0) idle.resolve();
       // Nobody waits for the rest of a request that has been answered, which could go on for ever.
@@ -99,9 +108,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     // Answers hold what is known of people, and are for who asked.
     response.setHeader("cache-control", "no-store");
     response.setHeader("x-content-type-options", "nosniff");
-    if (answersPreflight(request, response)) return;
-    if (draining) refuse(response, 503, "unavailable", "the server is stopping");
-    else handle(request, response);
+    const preflight = answerPreflight(request, response);
+    if (preflight === "refused") exchange.refuse(Code.PermissionDenied);
+    if (preflight !== undefined) response.writeHead(204).end();
+    else if (draining) refuse(exchange, 503, Code.Unavailable, "the server is stopping");
+    else handle(exchange);
   };
   const onPipelined = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request;

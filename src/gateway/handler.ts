@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type ConnectRouter, createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
+import { Code, type ConnectRouter, createConnectRouter, createContextValues } from "@connectrpc/connect";
 import {
   compressionGzip,
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
+import { type Exchange, exchangeOf } from "./exchange.ts";
+import { gathered } from "./gathered.ts";
+import { unlessPiecemeal } from "./piecemeal.ts";
 import { shortenTimeouts } from "./timeouts.ts";
 
-/** The address that a request came from, as the socket states it. */
-export const callerAddress = createContextKey<string>("");
-
 /** What HTTP requests are answered with. */
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+export type RequestHandler = (exchange: Exchange) => void;
 
 /**
  * How long a client may take to send a request of one message, or the rest of one that has been answered, in
@@ -26,31 +26,45 @@ type Handler = ConnectRouter["handlers"][number];
  * is answered in JSON, as Connect has errors.
  */
 export function createRequestHandler(routes: (router: ConnectRouter) => void): RequestHandler {
-  const router = createConnectRouter({ acceptCompression: [compressionGzip] });
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip],
+    requestGate: (context) => context.values.get(exchangeOf)?.begin(context),
+  });
   routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  return (request, response) => {
-    const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
-    if (handler === undefined) refuse(response, 404, "unimplemented", "there is no such method");
+  return (exchange) => {
+    const { request } = exchange;
+    const handler = handlers.get(pathOf(request));
+    if (handler === undefined) refuse(exchange, 404, Code.Unimplemented, "there is no such method");
     else if (handler.method.methodKind === "bidi_streaming" && request.httpVersionMajor < 2)
-      refuse(response, 505, "unimplemented", `${handler.method.name} streams both ways, which takes HTTP/2`);
-    else void answer(handler, request, response);
+      refuse(exchange, 505, Code.Unimplemented, `${handler.method.name} streams both ways, which takes HTTP/2`);
+    else void answer(handler, exchange);
   };
 }
 
-async function answer(handler: Handler, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** The path that a request names. */
+export function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
+}
+
+async function answer(handler: Handler, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
   const { methodKind } = handler.method;
-  if (methodKind === "unary" || methodKind === "server_streaming") limitTime(request);
+  const isOneMessage = methodKind === "unary" || methodKind === "server_streaming";
+  if (isOneMessage) limitTime(request);
   shortenTimeouts(request.headers);
   try {
-    const values = createContextValues().set(callerAddress, request.socket.remoteAddress ?? "");
+    const values = createContextValues().set(exchangeOf, exchange);
     const asked = universalRequestFromNodeRequest(request, response, undefined, values);
-    const answered = await handler({ ...asked, body: readUntilAnswered(request, response) });
+    const body = readUntilAnswered(request, response);
+    const answered = await handler({ ...asked, body: isOneMessage ? gathered(body) : unlessPiecemeal(body) });
+    // Another method of HTTP, or type of content: nobody has said so to the exchange.
+    if (answered.status >= 400) exchange.refuse(Code.Unimplemented);
     await universalResponseToNodeResponse(answered, response);
   } catch {
     // The client is gone, or its request names no host that a URL could have.
     if (response.headersSent) response.destroy();
-    else refuse(response, 400, "invalid_argument", "the request cannot be read");
+    else refuse(exchange, 400, Code.InvalidArgument, "the request cannot be read");
   }
 }
 
@@ -74,10 +88,18 @@ export function limitTime(request: IncomingMessage): void {
 }
 
 /**
- * Answers with an error in JSON, as Connect has them, `code` being the name of a gRPC code in lower case. Closes a
- * connection of HTTP/1.1, so that the rest of the request need not be read.
+ * Answers with an error in JSON, as Connect has them. Closes a connection of HTTP/1.1, so that the rest of the request
+ * need not be read.
  */
-export function refuse(response: ServerResponse, status: number, code: string, message: string): void {
-  if (response.req.httpVersionMajor < 2) response.setHeader("connection", "close");
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify({ code, message }));
+export function refuse(exchange: Exchange, status: number, code: Code, message: string): void {
+  const { request, response } = exchange;
+  exchange.refuse(code);
+  if (request.httpVersionMajor < 2) response.setHeader("connection", "close");
+  const body = JSON.stringify({ code: toName(code), message });
+  response.writeHead(status, { "content-type": "application/json" }).end(body);
+}
+
+/** The name of a code in Connect, such as `invalid_argument`. */
+function toName(code: Code): string {
+  return Code[code].replace(/\B[A-Z]/g, "_$&").toLowerCase();
 }

@@ -118,6 +118,15 @@ export class MessageFlagError extends Error {
   }
 }
 
+/** A message arrives in so many pieces that they take far more memory than it does. */
+export class PiecemealMessageError extends Error {
+  override readonly name = "PiecemealMessageError";
+
+  constructor() {
+    super("a message arrives in too many pieces");
+  }
+}
+
 /** The caller proved no identity. Says never why, so that guessing teaches nothing. */
 export class UnauthenticatedError extends Error {
   override readonly name = "UnauthenticatedError";
@@ -154,5 +163,14 @@ export class HeadersTooLargeError extends Error {
 
   constructor() {
     super("the headers of the call are too large");
+  }
+}
+
+/** The client speaks plain text where TLS is spoken. */
+export class TlsRequiredError extends Error {
+  override readonly name = "TlsRequiredError";
+
+  constructor() {
+    super("TLS required: this port speaks TLS, and the connection came in plain text");
   }
 }

@@ -34,11 +34,13 @@ import {
   IncompleteStreamError,
   MessageFlagError,
   OverloadedError,
+  PiecemealMessageError,
   ProofExpiredError,
   RateLimitedError,
   RequestTooLargeError,
   ServerStoppingError,
   StreamAgedError,
+  TlsRequiredError,
   TokenKeysUnavailableError,
   TooManyStreamsError,
   UnauthenticatedError,
@@ -140,6 +142,11 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     details: [retryAfter(RETRY_MS)],
   })),
   when(MessageFlagError, ({ message }) => ({ code: status.INTERNAL, reason: "MESSAGE_FLAG_INVALID", message })),
+  when(PiecemealMessageError, ({ message }) => ({
+    code: status.RESOURCE_EXHAUSTED,
+    reason: "MESSAGE_PIECEMEAL",
+    message,
+  })),
   when(UnauthenticatedError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_INVALID", message })),
   when(ProofExpiredError, ({ message }) => ({ code: status.UNAUTHENTICATED, reason: "TOKEN_EXPIRED", message })),
   when(TokenKeysUnavailableError, ({ retryAfterMs, message }) => ({
@@ -158,6 +165,8 @@ const ANSWERS: readonly ((error: unknown) => Answer | undefined)[] = [
     reason: "CALLER_SUSPENDED",
     message,
   })),
+  // The code that gRPC over HTTP2 gives to INADEQUATE_SECURITY.
+  when(TlsRequiredError, ({ message }) => ({ code: status.PERMISSION_DENIED, reason: "TLS_REQUIRED", message })),
   when(DeadlineExceededError, ({ message }) => ({
     code: status.DEADLINE_EXCEEDED,
     reason: "DEADLINE_EXCEEDED",

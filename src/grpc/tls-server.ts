@@ -1,19 +1,24 @@
 import type { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { onBeginning, refusePlainText } from "./plain-text.ts";
 import type { TlsIdentity } from "./tls-files.ts";
 
 /** Is told what becomes of handshakes. */
 export interface TlsServerEvents {
   /** The client has proven what it must: takes the connection over, which carries plain text from here on. */
   onSecure(socket: TLSSocket): void;
-  /** The handshake failed; the connection is closed. The reason is a code of OpenSSL's or of Node's. */
+  /** There was no handshake, or it failed; the connection is closed. The reason is a code of OpenSSL's or of Node's. */
   onFailed(reason: string): void;
 }
 
 /**
- * Milliseconds that a client has for its handshake. Node's default, two minutes, is an invitation to hold connections.
+ * Milliseconds that a client has to begin a handshake, and to finish it. Node's default, two minutes, is an invitation to
+ * hold connections.
  */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** What OpenSSL calls plain text. */
+const REASONS = { http1: "ERR_SSL_HTTP_REQUEST", http2: "ERR_SSL_WRONG_VERSION_NUMBER" } as const;
 
 /**
  * Does the handshakes of connections that somebody else accepts. Its identity can be replaced while it serves:
@@ -26,6 +31,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
  */
 export class TlsServer {
   readonly #server: Server;
+  readonly #onFailed: (reason: string) => void;
+  readonly #timeoutMs: number;
 
   constructor(
     { context, requiresClientCertificate }: TlsIdentity,
@@ -40,6 +47,8 @@ export class TlsServer {
       ALPNProtocols: [...protocols],
       handshakeTimeout: handshakeTimeoutMs,
     };
+    this.#onFailed = onFailed;
+    this.#timeoutMs = handshakeTimeoutMs;
     this.#server = createServer(options, (socket) => {
       // HTTP/2 tells of its own errors. What comes before it listens, or after, must not end the process.
       socket.on("error", () => {});
@@ -53,10 +62,27 @@ export class TlsServer {
     });
   }
 
-  /** Takes a connection over. */
+  /** Takes a connection over. A client that speaks plain text is told in its own protocol why it is refused. */
   accept(socket: Socket): void {
-    // This is how connections are handed to a node:tls server, see its event "connection".
-    this.#server.emit("connection", socket);
+    let isRefused = false;
+    const timer = setTimeout(() => {
+      socket.destroy();
+      if (!isRefused) this.#onFailed("ERR_TLS_HANDSHAKE_TIMEOUT");
+    }, this.#timeoutMs);
+    const stopTimer = (): void => clearTimeout(timer);
+    socket.on("error", ignore).once("close", stopTimer);
+    onBeginning(socket, (beginning) => {
+      if (beginning === "tls") {
+        stopTimer();
+        socket.off("error", ignore).off("close", stopTimer);
+        // This is how connections are handed to a node:tls server, see its event "connection".
+        this.#server.emit("connection", socket);
+      } else {
+        isRefused = true;
+        this.#onFailed(REASONS[beginning]);
+        refusePlainText(socket, beginning);
+      }
+    });
   }
 
   /** Meets new connections with another identity. Sessions of the last one are not resumed. */
@@ -70,3 +96,5 @@ function reasonOf(error: NodeJS.ErrnoException, { authorizationError }: TLSSocke
   const refusal: unknown = authorizationError;
   return typeof refusal === "string" ? refusal : (error.code ?? error.message);
 }
+
+function ignore(): void {}

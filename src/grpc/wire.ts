@@ -2,6 +2,7 @@
  * What has to be known of a call and grpc-js has no public way to ask: the only file that reads private fields of
  * grpc-js (it changes none). Should they move, the functions say that there is nothing to know, and tests fail.
  */
+import { constants } from "node:http2";
 import { Readable } from "node:stream";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 
@@ -13,8 +14,14 @@ interface Session {
 
 /** What grpc-js keeps private of a call, as far as it is there. Typed, so that each field is read in the quick way. */
 interface Privates {
-  readonly stream?: { readonly session?: Session };
-  readonly decoder?: { readonly readState?: number; readonly readCompressFlag?: Uint8Array };
+  readonly stream?: { readonly session?: Session; close?(code: number): void };
+  readonly decoder?: {
+    readonly readState?: number;
+    readonly readCompressFlag?: Uint8Array;
+    readonly readPartialMessage?: readonly unknown[];
+    readonly readMessageSize?: number;
+    readonly readMessageRemaining?: number;
+  };
   readonly incomingEncoding?: string;
   readonly readQueue?: readonly { readonly type?: string }[];
 }
@@ -73,6 +80,22 @@ export function connectionOf(wire: ServerInterceptingCallInterface): object | un
 /** Whether bytes of an unfinished message have arrived, which grpc-js would drop without a word. */
 export function endsInsideMessage(wire: ServerInterceptingCallInterface): boolean {
   return (privatesOf(wire).decoder?.readState ?? 0) !== 0;
+}
+
+/** How many pieces the message consists of that is arriving, a DATA frame each. */
+export function unfinishedPieces(wire: ServerInterceptingCallInterface): number {
+  return privatesOf(wire).decoder?.readPartialMessage?.length ?? 0;
+}
+
+/** How many bytes of the message have arrived that is arriving. */
+export function unfinishedBytes(wire: ServerInterceptingCallInterface): number {
+  const { readMessageSize = 0, readMessageRemaining = 0 } = privatesOf(wire).decoder ?? {};
+  return readMessageSize - readMessageRemaining;
+}
+
+/** Resets the stream of a call with ENHANCE_YOUR_CALM, which clients of gRPC take for RESOURCE_EXHAUSTED. */
+export function resetStream(wire: ServerInterceptingCallInterface): void {
+  privatesOf(wire).stream?.close?.(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 function privatesOf(wire: ServerInterceptingCallInterface): Privates {

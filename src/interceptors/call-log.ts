@@ -13,6 +13,14 @@ export function createCallLog(logger: Logger): CallSubscriber {
   };
 }
 
+/** What the log tells of a call, or of what should have become one. */
+export type LoggedCall = Pick<EndedCall, "path" | "code" | "durationMs" | "requestId" | "traceId">;
+
+/** Logs one line per request that was refused before it was a call; its path is empty if it names no method. */
+export function createRefusalLog(logger: Logger): (refused: LoggedCall) => void {
+  return (refused) => logger.info(toFields(refused), "request refused");
+}
+
 /** What pino would make of the fields, in a tenth of its time: none of the values needs quoting. */
 function toLine(ended: EndedCall, _message: string, _level: number, time: string): string {
   const { path, code, requestId, traceId } = ended;
@@ -21,10 +29,10 @@ function toLine(ended: EndedCall, _message: string, _level: number, time: string
   return `{"level":"info"${time},${call},"request_id":"${requestId}"${trace},"msg":"call ended"}\n`;
 }
 
-function toFields(ended: EndedCall): object {
+function toFields(ended: LoggedCall): object {
   const { path, code, requestId, traceId } = ended;
   return {
-    method: path.slice(1),
+    ...(path !== "" && { method: path.slice(1) }),
     code: status[code],
     duration_ms: toDuration(ended),
     request_id: requestId,
@@ -33,6 +41,6 @@ function toFields(ended: EndedCall): object {
 }
 
 /** Milliseconds, to the microsecond. */
-function toDuration({ durationMs }: EndedCall): number {
+function toDuration({ durationMs }: LoggedCall): number {
   return Math.round(durationMs * 1000) / 1000;
 }

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { Metadata, status } from "@grpc/grpc-js";
 import { REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
 import { keepRecord } from "../grpc/call-record.ts";
-import { HeadersTooLargeError } from "../grpc/errors.ts";
+import { HeadersTooLargeError, PiecemealMessageError } from "../grpc/errors.ts";
 import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status-object.ts";
+import { resetStream, unfinishedBytes, unfinishedPieces } from "../grpc/wire.ts";
 import type { OpenCall, OpenCalls } from "./open-calls.ts";
 import { type Interceptor, PassThrough } from "./pass-through.ts";
 
@@ -39,6 +40,13 @@ const TRACE_ID = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
  * took. A call cancelled in the last milliseconds before its deadline counts as expired.
  */
 const CLOCK_LEAD_MS = 20;
+
+/**
+ * grpc-js keeps a Buffer for each DATA frame until their message is whole, and a Buffer takes a hundred bytes: in frames
+ * of one byte, a megabyte takes a hundred. Up to so many pieces are let be, and more if they have so many bytes each.
+ */
+const FREE_PIECES = 256;
+const BYTES_PER_PIECE = 64;
 
 /**
  * Sees every call begin and end: keeps it among the open calls meanwhile, gives it the request id that the client sent,
@@ -84,10 +92,9 @@ class ObservedCall extends PassThrough implements OpenCall {
   override onReceiveMetadata(metadata: Metadata): void {
     this.#openCalls.add(this);
     const [sent] = metadata.get(REQUEST_ID);
-    this.#echo = typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent);
-    this.#requestId = this.#echo ? String(sent) : newRequestId();
-    const [traceparent] = metadata.get(TRACEPARENT);
-    if (typeof traceparent === "string") this.#traceId = TRACE_ID.exec(traceparent)?.[1];
+    this.#requestId = toRequestId(sent);
+    this.#echo = this.#requestId === sent;
+    this.#traceId = toTraceId(metadata.get(TRACEPARENT)[0]);
     keepRecord(metadata, { requestId: this.#requestId });
     if (sent === HEADERS_TOO_LARGE) this.refuse(new HeadersTooLargeError());
     else super.onReceiveMetadata(metadata);
@@ -121,6 +128,14 @@ class ObservedCall extends PassThrough implements OpenCall {
   /** Ends the call from outside, with the status that `reason` stands for. */
   end(reason: Error): void {
     this.refuse(reason);
+  }
+
+  endIfPiecemeal(): void {
+    const pieces = unfinishedPieces(this.wire);
+    if (pieces <= FREE_PIECES || pieces <= FREE_PIECES + unfinishedBytes(this.wire) / BYTES_PER_PIECE) return;
+    this.end(new PiecemealMessageError());
+    // Whoever does not end the stream would keep them.
+    resetStream(this.wire);
   }
 
   override onCancel(): void {
@@ -171,7 +186,14 @@ class ObservedCall extends PassThrough implements OpenCall {
 const PROCESS_ID = randomBytes(6).toString("hex");
 let requests = 0;
 
-function newRequestId(): string {
+/** The id of a request: the one that its client has sent, if that can be one, or a new one. */
+export function toRequestId(sent: unknown): string {
+  if (typeof sent === "string" && ACCEPTED_REQUEST_ID.test(sent)) return sent;
   requests++;
   return `${PROCESS_ID}-${requests}`;
+}
+
+/** The trace that a `traceparent` names (W3C Trace Context); undefined if it names none. */
+export function toTraceId(traceparent: unknown): string | undefined {
+  return typeof traceparent === "string" ? TRACE_ID.exec(traceparent)?.[1] : undefined;
 }

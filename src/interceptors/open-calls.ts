@@ -2,6 +2,8 @@
 export interface OpenCall {
   /** Ends the call with the status that `reason` stands for. */
   end(reason: Error): void;
+  /** Ends the call if its message arrives in too many pieces. */
+  endIfPiecemeal(): void;
   /** Where it stands among the open calls: theirs to set. */
   place: number;
 }
@@ -40,6 +42,12 @@ export class OpenCalls {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#idle = resolve;
     await promise;
+  }
+
+  /** Ends every call whose message arrives in too many pieces. */
+  endPiecemeal(): void {
+    // From the last on: one that leaves is replaced by one that was looked at before.
+    for (let place = this.#calls.length - 1; place >= 0; place--) this.#calls[place]?.endIfPiecemeal();
   }
 
   /** Ends every open call with the status that `reason` stands for. */

@@ -202,7 +202,9 @@ describe("user-service check", () => {
     expect(faults(secure.report)).toEqual({});
     expect(secure.code).toBe(0);
     expect(server.logs.calls("user.v1.UserService/CreateUser")[0]).toMatchObject({ request_id: "from-the-shell" });
-    expect(await check(args, { JWT_SECRET })).toMatchObject({ code: 69 });
+    const inPlainText = await check(args, { JWT_SECRET });
+    expect(inPlainText.code).toBe(69);
+    expect(inPlainText.report.checks[0]?.error).toMatch(/speaks TLS: call it with --tls or --ca-file/);
     const missing = await runCommand(["check", ...args], { JWT_SECRET, CA_FILE: "/no/such/file" });
     expect(missing).toMatchObject({ code: 66, stdout: "", stderr: expect.stringContaining("no such file") });
   });

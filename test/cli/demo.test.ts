@@ -18,7 +18,9 @@ import {
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import { startBareServer } from "../support/bare-server.ts";
+import { CertificateAuthority } from "../support/certificates.ts";
 import { runCommand } from "../support/command-line.ts";
+import { PemFolder } from "../support/pem-folder.ts";
 import { ADMIN, JWT_SECRET, startTestServer, tokenFor, userClient } from "../support/server.ts";
 
 /** A file that holds the key. It is removed after the test. */
@@ -89,6 +91,13 @@ describe("user-service demo", () => {
     const { code, stdout, stderr } = await runCommand(["demo"], { JWT_SECRET: "short" });
     expect([code, stdout]).toEqual([78, ""]);
     expect(stderr).toBe("JWT_SECRET: must be at least 32 bytes\n");
+  });
+
+  it("says what to do when the server speaks TLS", async () => {
+    const pair = await (await CertificateAuthority.create()).server();
+    const { address } = await startTestServer({ environment: new PemFolder().variables(pair) });
+    const { code, stderr } = await runCommand(["demo", "--address", address], { JWT_SECRET });
+    expect([code, stderr]).toEqual([69, `The server at ${address} speaks TLS: call it with --tls or --ca-file.\n`]);
   });
 
   it("says what to do when the server wants a token", async () => {

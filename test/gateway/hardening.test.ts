@@ -219,6 +219,7 @@ describe("connections", () => {
       origins: [],
       callerHeader: () => ["x-caller", "somebody"],
       watch() {},
+      refusals: { toRequestId: () => "", onRefused() {} },
     });
     const listener = await listen("127.0.0.1", 0, { accept: (socket) => gateway.accept(socket), acceptFailed() {} });
     onTestFinished(() => {

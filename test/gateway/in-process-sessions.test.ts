@@ -56,3 +56,17 @@ test("a call outlives large requests of others", async () => {
   expect((await ended)[0]).toMatchObject({ ":status": 200 });
   for (const stream of [lasting, ...uploads]) stream.close(constants.NGHTTP2_CANCEL);
 });
+
+test("a call that was answered before its request was sent is over", async () => {
+  const { open, received } = startSessions();
+  const call = await open("/refused");
+  call.on("error", () => {}).write(Buffer.alloc(200_000));
+  await expect.poll(() => received.length).toBe(1);
+  // As grpc-js does, so that node:http2 leaves it to the client to end the stream.
+  received[0]?.on("readable", () => {});
+  received[0]?.respond({ ":status": 200, "grpc-status": "16" }, { endStream: true });
+  const closed = once(call, "close");
+  expect((await once(call, "response"))[0]).toMatchObject({ "grpc-status": "16" });
+  call.resume();
+  await closed;
+});

@@ -97,7 +97,7 @@ describe("a server with a certificate", () => {
 
   it("refuses plain text, and says so in the log", async () => {
     const server = await startTlsServer();
-    expect(await callWith(server, false)).toBe("Unavailable");
+    expect(await callWith(server, false)).toBe("PermissionDenied");
     expect(await callWith(server, { ca: root.root })).toBe("ok");
     expect(Object.keys(await failuresOf(server))).toContain("ERR_SSL_WRONG_VERSION_NUMBER");
   });

@@ -4,7 +4,7 @@ import { type OpenCall, OpenCalls } from "../../src/interceptors/open-calls.ts";
 function openCalls(names: readonly string[]) {
   const calls = new OpenCalls();
   const ended: string[] = [];
-  const opened = names.map((name): OpenCall => ({ place: 0, end: () => ended.push(name) }));
+  const opened = names.map((name): OpenCall => ({ place: 0, endIfPiecemeal() {}, end: () => ended.push(name) }));
   for (const call of opened) calls.add(call);
   return { calls, opened, ended };
 }
@@ -28,6 +28,7 @@ describe("OpenCalls", () => {
     let ended = 0;
     for (let index = 0; index < 3; index++) {
       const call: OpenCall = {
+        endIfPiecemeal() {},
         place: 0,
         end: () => {
           ended++;

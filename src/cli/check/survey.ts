@@ -1,5 +1,6 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { UserService } from "../../gen/user/v1/user_service_pb.ts";
+import { wantsTls } from "../connection.ts";
 import { findReflection } from "../reflection.ts";
 import { AUTH_CHECKS } from "./auth-checks.ts";
 import { type Check, type CheckContext, failureOf, Skip } from "./check.ts";
@@ -29,7 +30,11 @@ export const GROUPS: readonly string[] = [
   ),
 ];
 
-/** Finds out what a server serves, and so what has to hold for it. */
+/**
+ * Finds out what a server serves, and so what has to hold for it.
+ *
+ * @throws ConnectError if it speaks TLS, and calls do not: see wantsTls.
+ */
 export async function survey(context: CheckContext): Promise<Survey> {
   const reflection = await findReflection(context.anonymous).catch(() => undefined);
   const anonymous = await codeOf(createClient(UserService, context.anonymous).getUser({ id: "nobody" }, context));
@@ -79,10 +84,13 @@ function skipped(check: Check, reason: string): Check {
   };
 }
 
-/** How a call ends; undefined for OK. */
+/** How a call ends; undefined for OK. Throws if it never began. */
 async function codeOf(call: Promise<unknown>): Promise<Code | undefined> {
   return call.then(
     () => undefined,
-    (error: unknown) => ConnectError.from(error).code,
+    (error: unknown) => {
+      if (wantsTls(error)) throw error;
+      return ConnectError.from(error).code;
+    },
   );
 }
