@@ -11,8 +11,13 @@ const WASTE_MS = 0.02;
 /** So much of the time may be lost on such calls. */
 const MAX_WASTED_SHARE = 1 / 8;
 
-/** Connections are let in while the event loop is busy for less than this share of the time. */
-const CALM_SHARE = 0.7;
+/**
+ * Connections are let in while the event loop is busy for less than this share of the time: soon after others have been
+ * shed, and later.
+ */
+const CALM_SHARE = 0.6;
+const SETTLED_SHARE = 0.9;
+const SETTLED_MS = 1000;
 
 /** How many more connections there may be after a window. */
 const GROWTH = 1 / 4;
@@ -46,6 +51,7 @@ export class LoadShedding {
   readonly #shedAddresses = new Set<string>();
   /** Whether connections have been shed in this turn of the event loop: what that does shows in the next. */
   #hasShed = false;
+  #shedAt = 0;
 
   /** Takes the connections there are, and what is told of each that is shed. */
   constructor(connections: () => Iterable<Sheddable>, onShed: () => void) {
@@ -98,7 +104,7 @@ export class LoadShedding {
     const now = performance.now();
     this.#timer = undefined;
     if (this.#hasShed) this.#hasShed = false;
-    else if (!this.#shedIfDrowning(now)) this.#letIn();
+    else if (!this.#shedIfDrowning(now)) this.#letIn(now);
     this.#line.turnAwayOverdue(now);
     if (this.#shedAddresses.size > 0 || this.#wasted > 0) this.#watch();
   }
@@ -115,12 +121,13 @@ export class LoadShedding {
       this.#onShed();
     }
     this.#hasShed = shed.length > 0;
+    this.#shedAt = now;
     return true;
   }
 
-  #letIn(): void {
+  #letIn(now: number): void {
     const { utilization } = performance.eventLoopUtilization(this.#utilization);
-    if (utilization > CALM_SHARE) return;
+    if (utilization > (now - this.#shedAt < SETTLED_MS ? CALM_SHARE : SETTLED_SHARE)) return;
     const inside = [...this.#connections()].length;
     this.#line.letIn(Math.max(1, Math.floor(inside * GROWTH)));
     if (this.#line.length === 0) this.#shedAddresses.clear();
