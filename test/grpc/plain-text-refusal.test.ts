@@ -84,7 +84,13 @@ describe("a client that speaks plain text to a port with TLS", () => {
   it("may take its calls back as it makes them", async () => {
     const server = await startTlsServer();
     const block = literalBlock(callFields(GET_USER));
-    const { socket } = await openRawConnection(server.port, PREFACE, settings(), headersFrame(1, block), resetStream(1));
+    const { socket } = await openRawConnection(
+      server.port,
+      PREFACE,
+      settings(),
+      headersFrame(1, block),
+      resetStream(1),
+    );
     await once(socket, "data");
     await expect(userClient(server, null).getUser({ id: "nobody" })).rejects.toThrow(MESSAGE);
   });
