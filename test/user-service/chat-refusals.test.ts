@@ -91,7 +91,7 @@ const WRONG: readonly (readonly [what: string, message: ChatInit, violation: str
   ["an unknown type", { type: 99 as typeof GAP }, "type: ENUM_DEFINED_ONLY"],
   ["a user_id of 129 bytes", { message: "a", userId: "x".repeat(129) }, "user_id: STRING_MAX_BYTES"],
   ["an id of 129 bytes", { message: "a", clientMessageId: "x".repeat(129) }, "client_message_id: STRING_MAX_BYTES"],
-  ["an id with U+0000", { message: "a", clientMessageId: "\u0000" }, "client_message_id: STRING_PATTERN"],
+  ["an id with U+0000", { message: "a", clientMessageId: "\u0000" }, "client_message_id: STRING_NULL_CHARACTER"],
   ["a room of 129 bytes", { type: JOIN, room: "x".repeat(129) }, "room: STRING_MAX_BYTES"],
   ["a room with a control character", { type: JOIN, room: "a\nb" }, "room: STRING_PATTERN"],
   ["a room with U+0000", { type: JOIN, room: "a\u0000" }, "room: STRING_PATTERN"],

@@ -102,7 +102,7 @@ describe("CollaborativeEdit", () => {
     ["steps[0].retain", { steps: [{ step: { case: "retain", value: 0 } }] }, "INT32_GT"],
     ["steps[0].delete", { steps: [{ step: { case: "delete", value: -1 } }] }, "INT32_GT"],
     ["steps[0].insert", { steps: [{ step: { case: "insert", value: "" } }] }, "STRING_MIN_BYTES"],
-    ["steps[0].insert", { steps: [{ step: { case: "insert", value: "a\0" } }] }, "STRING_PATTERN"],
+    ["steps[0].insert", { steps: [{ step: { case: "insert", value: "a\0" } }] }, "STRING_NULL_CHARACTER"],
     ["steps[0].insert", { steps: [{ step: { case: "insert", value: "x".repeat(16_385) } }] }, "STRING_MAX_BYTES"],
     ["steps[0].step", { steps: [{}] }, "REQUIRED"],
   ])("fails with INVALID_ARGUMENT for a wrong %s", async (field, fields, reason) => {

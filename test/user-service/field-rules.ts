@@ -65,9 +65,9 @@ export const BROKEN_RULES: readonly (readonly [what: string, fields: CommonField
   ["a Slack id in lower case", slackId("U0abcdef"), "slack_id", "STRING_PATTERN"],
   ["a Slack id of 2 characters", slackId("U1"), "slack_id", "STRING_PATTERN"],
   ["a Slack id of 22 characters", slackId(`W${"1".repeat(21)}`), "slack_id", "STRING_PATTERN"],
-  ["a bio with U+0000", { profile: { bio: "a\u0000" } }, "profile.bio", "STRING_PATTERN"],
-  ["a tag with U+0000", { tags: ["\u0000"] }, "tags[0]", "STRING_PATTERN"],
-  ["a fact with U+0000", { metadata: { key: "\u0000" } }, 'metadata["key"]', "STRING_PATTERN"],
+  ["a bio with U+0000", { profile: { bio: "a\u0000" } }, "profile.bio", "STRING_NULL_CHARACTER"],
+  ["a tag with U+0000", { tags: ["\u0000"] }, "tags[0]", "STRING_NULL_CHARACTER"],
+  ["a fact with U+0000", { metadata: { key: "\u0000" } }, 'metadata["key"]', "STRING_NULL_CHARACTER"],
   ["a bio above 16384 bytes", { profile: { bio: "é".repeat(8193) } }, "profile.bio", "STRING_MAX_BYTES"],
   [
     "a picture above 2048 bytes",
