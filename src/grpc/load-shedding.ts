@@ -76,6 +76,7 @@ export class LoadShedding {
   /** Turns away who waits. */
   close(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#shedAddresses.clear();
     this.#line.clear();
   }
@@ -101,8 +102,10 @@ export class LoadShedding {
   }
 
   #lookBetweenTurns(): void {
-    const now = performance.now();
+    // It has been closed meanwhile.
+    if (this.#timer === undefined) return;
     this.#timer = undefined;
+    const now = performance.now();
     if (this.#hasShed) this.#hasShed = false;
     else if (!this.#shedIfDrowning(now)) this.#letIn(now);
     this.#line.turnAwayOverdue(now);
