@@ -17,9 +17,9 @@ import {
 import { CUTS, type CutPlan, type CutReport, cutStreams } from "./cuts.ts";
 
 /** Streams cut by clients in other processes, in each of which so many are open at a time that both sides are busy. */
-const REMOTE = FULL ? 8000 : 225;
+const REMOTE = FULL ? 8000 : 100;
 /** Streams cut by clients in the server's own process. */
-const LOCAL = FULL ? 2000 : 90;
+const LOCAL = FULL ? 2000 : 40;
 const PROCESSES = FULL ? 2 : 1;
 
 /** Where the machine is busy, some would not be let in at all. */

@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 import { newUsers, startTestServer, userClient } from "../support/server.ts";
 
 /** Together some 20 MB: more than sockets and streams take in on the way. */
-const USERS = 8000;
-const BIO = "x".repeat(2000);
+const USERS = 1500;
+const BIO = "x".repeat(14_000);
 /** So many other calls meanwhile that the server had the time to send everything. */
 const OTHER_CALLS = 100;
 
