@@ -8,23 +8,25 @@ type Accept = (socket: Socket) => void;
 
 /**
  * Hands a connection on by the protocol that its first bytes are of: HTTP/1.1, or HTTP/2 with prior knowledge. Closes
- * it when no byte comes for `timeoutMs` before that is clear.
+ * it when that is not clear after `timeoutMs`, however many bytes come.
  */
 export function sniffProtocol(socket: Socket, http1: Accept, http2: Accept, timeoutMs: number): void {
-  const onTimeout = () => socket.destroy();
+  const timer = setTimeout(() => socket.destroy(), timeoutMs);
+  const stopTimer = (): void => clearTimeout(timer);
   let seen = Buffer.alloc(0);
   const onData = (bytes: Buffer): void => {
     seen = Buffer.concat([seen, bytes]);
     const length = Math.min(seen.length, PREFACE.length);
     const isHttp2 = seen.subarray(0, length).equals(PREFACE.subarray(0, length));
     if (isHttp2 && length < PREFACE.length) return;
-    socket.off("data", onData).off("timeout", onTimeout).setTimeout(0).pause();
+    stopTimer();
+    socket.off("data", onData).off("close", stopTimer).pause();
     socket.unshift(seen);
     (isHttp2 ? http2 : http1)(socket);
     // HTTP/2 takes the bytes from the handle, HTTP/1.1 from the stream.
     if (!isHttp2) socket.resume();
   };
-  socket.on("data", onData).setTimeout(timeoutMs, onTimeout);
+  socket.on("data", onData).once("close", stopTimer);
   // Connections break; who uses this one will notice.
   socket.on("error", () => {});
 }
