@@ -30,5 +30,5 @@ COPY --from=build /app/dist dist
 USER 65532:65532
 EXPOSE 50051 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s CMD ["node", "dist/health-check.js"]
-# A smaller young generation: thousands of slow streams leave less memory behind. docs/decisions.md has the figures.
+# What calls leave to the garbage collector: docs/decisions.md says why, and what it is worth.
 ENTRYPOINT ["node", "--max-semi-space-size=8", "--no-allocation-site-pretenuring", "dist/main.js"]

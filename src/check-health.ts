@@ -25,8 +25,8 @@ const LOOPBACK = new Map([
 
 /**
  * Asks the service that runs with this environment, and tells why it is not healthy; undefined if it is. Rejects if the
- * configuration is wrong. The files of TLS are no part of what is checked: while new ones are half written, the service goes
- * on with the last.
+ * configuration is wrong. The files of TLS are no part of what is checked: while new ones are half written, the service
+ * goes on with the last.
  */
 export async function checkHealth({
   TLS_CERT_FILE,

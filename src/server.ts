@@ -174,7 +174,7 @@ export async function startServer(
     await application.close();
     throw error;
   });
-  const looking = setInterval(() => openCalls.endPiecemeal(), PIECEMEAL_MS).unref();
+  const piecemealTimer = setInterval(() => openCalls.endPiecemeal(), PIECEMEAL_MS).unref();
   readiness.follow((ready) => health.set(ready ? "SERVING" : "NOT_SERVING"));
   let stopping: Promise<void> | undefined;
   return {
@@ -198,7 +198,7 @@ export async function startServer(
     const times = { delayMs: config.shutdownDelayMs, timeoutMs: config.shutdownTimeoutMs };
     const parts = { entrances, server, connections: guard, gateway, health, live, calls: openCalls };
     await stopGracefully(parts, times);
-    clearInterval(looking);
+    clearInterval(piecemealTimer);
     guard.close();
     await guard.gone();
     await application.close();
@@ -229,7 +229,7 @@ function interceptorsOf({
   services,
 }: InterceptorParts): Interceptor[] {
   const { load, maxDecompressionBytes } = config;
-  const onEnded: CallSubscriber = ({ code }) => {
+  const countWasted: CallSubscriber = ({ code }) => {
     if (code === status.RESOURCE_EXHAUSTED) guard.callWasted();
   };
   const methods = services.flatMap((service) => service.methods);
@@ -240,7 +240,7 @@ function interceptorsOf({
   });
   return [
     // Outermost: whatever refuses a call further in, the call is seen, logged and counted, and a stop can end it.
-    createObserve(openCalls, [createCallLog(logger), admission.onEnded, onEnded]),
+    createObserve(openCalls, [createCallLog(logger), admission.onEnded, countWasted]),
     // Before auth, which may wait for a key: waiting counts.
     createDeadline(policies.of),
     // Before auth, so that whoever floods the server without a token is kept out as well.

@@ -5,7 +5,7 @@ import { addressGroup } from "./address-group.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { Connection, keyOf } from "./connection.ts";
 import { ConnectionCount } from "./connection-count.ts";
-import { type ConnectionLimits, sweepMs } from "./connection-limits.ts";
+import { type ConnectionLimits, isReached, sweepMs } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
 import { headerListSize, replaceHeaderList } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
@@ -75,10 +75,7 @@ export class ConnectionGuard {
     subscribe(STREAM_CLOSED, this.#onStreamClosed);
   }
 
-  /**
-   * Has `enter` called when a new connection may stay. If it may not, it is destroyed: the client sees
-   * UNAVAILABLE.
-   */
+  /** Calls `enter` when a new connection may stay. If it may not, it is destroyed: the client sees UNAVAILABLE. */
   admit(socket: Socket, enter: () => void): void {
     if (!this.count.admit(socket)) return;
     this.#shedding.receive(addressGroup(socket.remoteAddress ?? ""), {
@@ -87,7 +84,10 @@ export class ConnectionGuard {
         this.watch(socket);
         enter();
       },
-      turnAway: () => socket.destroy(),
+      turnAway: () => {
+        this.#cutConnections.add("overload");
+        socket.destroy();
+      },
     });
   }
 
@@ -292,8 +292,4 @@ export class ConnectionGuard {
       });
     }
   }
-}
-
-function isReached(limit: number, value: number): boolean {
-  return limit > 0 && value >= limit;
 }

@@ -26,12 +26,20 @@ export interface ConnectionLimits {
   readonly maxHeaderListSize: number;
 }
 
-/** How often connections are looked at, in milliseconds, unless a limit is finer than that. */
+/** How often connections are looked at, in milliseconds, unless a limit is less than four times that. */
 const SWEEP_MS = 1000;
 
-/** How often connections are looked at for these limits, in milliseconds, so that none is overdrawn by more than a quarter. */
+/**
+ * How often connections are looked at for these limits, in milliseconds, so that none is overdrawn by more than a
+ * quarter.
+ */
 export function sweepMs(limits: ConnectionLimits): number {
   const { firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs } = limits;
   const times = [firstRequestTimeoutMs, idleTimeoutMs, maxAgeMs, keepaliveTimeMs, keepaliveTimeoutMs];
   return Math.max(1, Math.min(SWEEP_MS, ...times.filter((ms) => ms > 0).map((ms) => ms / 4)));
+}
+
+/** Whether a value has reached a limit, of which zero is none. */
+export function isReached(limit: number, value: number): boolean {
+  return limit > 0 && value >= limit;
 }

@@ -15,7 +15,7 @@ export class ListenError extends Error {
 export interface Reception {
   /**
    * Whether nothing is read from a new connection before `socket.read(0)`. What has been read before HTTP/2 takes a
-   * connection over would be handled in one go, with streams being gone before grpc-js, which throws then, sees them.
+   * connection over is handled in one go: a stream could be gone before grpc-js sees it, and grpc-js throws then.
    */
   readonly readsLater?: boolean;
   /** Takes a new connection over. */

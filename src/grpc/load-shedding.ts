@@ -34,8 +34,8 @@ export type Sheddable = Pick<Connection, "address" | "retiredAt" | "closedAt" | 
  * To refuse a call takes about as long as to answer one from memory, and so does a call that its client has given up
  * before it was read. So the connections that call most are told to call elsewhere (GOAWAY), as many as it takes;
  * their open calls go on. Clients of gRPC connect again at once: to another replica, or to this one, where they wait
- * until there is time for them. That costs nothing, and their calls wait with them, until their deadlines. Newcomers from
- * elsewhere, such as probes, do not wait.
+ * until there is time for them, ten seconds at most. That costs nothing, and their calls wait with them, until their
+ * deadlines. Newcomers from other addresses do not wait.
  */
 export class LoadShedding {
   readonly #connections: () => Iterable<Sheddable>;
@@ -47,11 +47,14 @@ export class LoadShedding {
   #utilization = performance.eventLoopUtilization();
   /** Runs while there is anything to watch. */
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
   /** Where connections have been shed whose successors are to wait; see addressGroup. */
   readonly #shedAddresses = new Set<string>();
   /** Whether connections have been shed in this turn of the event loop: what that does shows in the next. */
-  #hasShed = false;
+  #shedThisTurn = false;
   #shedAt = 0;
+  /** When too much time was wasted last, whether or not anybody could be shed. */
+  #drownedAt = 0;
 
   /** Takes the connections there are, and what is told of each that is shed. */
   constructor(connections: () => Iterable<Sheddable>, onShed: () => void) {
@@ -62,9 +65,10 @@ export class LoadShedding {
   /** Notes a call that has cost time and come to nothing. */
   waste(): void {
     this.#wasted++;
+    if (this.#closed) return;
     if (this.#timer === undefined) this.#watch();
     // A turn may take seconds when that many calls have piled up.
-    else if (!this.#hasShed && this.#wasted % LOOK_EVERY === 0) this.#lookWithinTurn();
+    else if (!this.#shedThisTurn && this.#wasted % LOOK_EVERY === 0) this.#lookWithinTurn();
   }
 
   /** Lets a newcomer from this address in: now, or when there is time again. */
@@ -75,8 +79,8 @@ export class LoadShedding {
 
   /** Turns away who waits. */
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
     this.#shedAddresses.clear();
     this.#line.clear();
   }
@@ -102,11 +106,10 @@ export class LoadShedding {
   }
 
   #lookBetweenTurns(): void {
-    // It has been closed meanwhile.
-    if (this.#timer === undefined) return;
+    if (this.#closed) return;
     this.#timer = undefined;
     const now = performance.now();
-    if (this.#hasShed) this.#hasShed = false;
+    if (this.#shedThisTurn) this.#shedThisTurn = false;
     else if (!this.#shedIfDrowning(now)) this.#letIn(now);
     this.#line.turnAwayOverdue(now);
     if (this.#shedAddresses.size > 0 || this.#wasted > 0) this.#watch();
@@ -123,14 +126,17 @@ export class LoadShedding {
       this.#shedAddresses.add(connection.address);
       this.#onShed();
     }
-    this.#hasShed = shed.length > 0;
-    this.#shedAt = now;
+    this.#shedThisTurn = shed.length > 0;
+    this.#drownedAt = now;
+    if (this.#shedThisTurn) this.#shedAt = now;
+    // Beside others, the one that is left can be shed.
+    else if (now - this.#shedAt > SETTLED_MS) this.#line.letIn(1);
     return true;
   }
 
   #letIn(now: number): void {
     const { utilization } = performance.eventLoopUtilization(this.#utilization);
-    if (utilization > (now - this.#shedAt < SETTLED_MS ? CALM_SHARE : SETTLED_SHARE)) return;
+    if (utilization > (now - this.#drownedAt < SETTLED_MS ? CALM_SHARE : SETTLED_SHARE)) return;
     const inside = [...this.#connections()].length;
     this.#line.letIn(Math.max(1, Math.floor(inside * GROWTH)));
     if (this.#line.length === 0) this.#shedAddresses.clear();
@@ -138,8 +144,8 @@ export class LoadShedding {
 }
 
 /**
- * Which connections have made the most of the calls: as many as made as many calls as were wasted, but not more than
- * half of all calls, and never the only one that calls.
+ * Which connections have made the most of the calls: those that made as many as were wasted, or half of all if that is
+ * less, the last of them whole; never all that call.
  */
 export function heaviest<T>(
   callers: readonly { readonly connection: T; readonly calls: number }[],

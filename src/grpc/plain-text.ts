@@ -13,8 +13,8 @@ const LAST_LETTER = 0x5a;
 const HTTP2 = "PRI";
 
 /**
- * Waits for the first bytes of a connection, and says what they begin. They are left to be read. What is not HTTP is for
- * OpenSSL to judge, also where it is no handshake.
+ * Waits for the first bytes of a connection, and says what they begin. They are left to be read. What is not HTTP is
+ * for OpenSSL to judge, also where it is no handshake.
  */
 export function onBeginning(socket: Socket, told: (beginning: Beginning) => void): void {
   let seen = "";
@@ -77,9 +77,9 @@ export function refusePlainText(socket: Socket, protocol: "http1" | "http2"): vo
  * grpc-go says no more than EOF.
  */
 function answer(stream: ServerHttp2Stream, headers: { readonly "content-type"?: string | undefined }): void {
-  // Reset together with its request: those bytes have been read in one go.
-  if (stream.destroyed) return;
   stream.on("error", () => {});
+  // Reset together with its request: those bytes have been read in one go.
+  if (stream.destroyed || stream.closed) return;
   if (headers["content-type"]?.startsWith("application/grpc")) {
     stream.respond(GRPC_ANSWER, { endStream: true });
   } else {

@@ -7,13 +7,16 @@ import type { TlsIdentity } from "./tls-files.ts";
 export interface TlsServerEvents {
   /** The client has proven what it must: takes the connection over, which carries plain text from here on. */
   onSecure(socket: TLSSocket): void;
-  /** There was no handshake, or it failed; the connection is closed. The reason is a code of OpenSSL's or of Node's. */
+  /**
+   * There was no handshake, or it failed; the connection is closed, or about to be. The reason is a code of OpenSSL's or
+   * of Node's.
+   */
   onFailed(reason: string): void;
 }
 
 /**
- * Milliseconds that a client has to begin a handshake, and to finish it. Node's default, two minutes, is an invitation to
- * hold connections.
+ * Milliseconds that a client has to begin a handshake, and to finish it. Node's default, two minutes, is an invitation
+ * to hold connections.
  */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 

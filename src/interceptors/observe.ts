@@ -133,7 +133,7 @@ class ObservedCall extends PassThrough implements OpenCall {
   endIfPiecemeal(): void {
     const pieces = unfinishedPieces(this.wire);
     if (pieces <= FREE_PIECES || pieces <= FREE_PIECES + unfinishedBytes(this.wire) / BYTES_PER_PIECE) return;
-    this.end(new PiecemealMessageError());
+    if (!this.#ended) this.end(new PiecemealMessageError());
     // Whoever does not end the stream would keep them.
     resetStream(this.wire);
   }

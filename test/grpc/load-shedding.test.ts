@@ -46,9 +46,10 @@ describe("LoadShedding", () => {
   /** Wastes calls of a connection within one turn of the event loop until something is shed, or for a while. */
   function drown(callsPerMs: number) {
     const [heavy, light] = [new FakeConnection("far"), new FakeConnection("near")];
+    const connections = [heavy, light];
     let shed = 0;
     const shedding = new LoadShedding(
-      () => [heavy, light],
+      () => connections,
       () => shed++,
     );
     let wasted = 0;
@@ -59,7 +60,7 @@ describe("LoadShedding", () => {
       wasted++;
       shedding.waste();
     }
-    return { shedding, heavy, light };
+    return { shedding, connections, heavy, light };
   }
 
   it("sheds the connection that calls most when much time is wasted, and lets newcomers in when there is time", async () => {
@@ -81,6 +82,23 @@ describe("LoadShedding", () => {
     expect(entered).toEqual([0, 1, 2, 3]);
     shedding.receive("far", { enter: () => entered.push(4), turnAway: () => {} });
     expect(entered).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("lets newcomers in one by one when nobody can be shed for a second, as one connection calls alone", async () => {
+    const { shedding, connections } = drown(50);
+    const alone = new FakeConnection("far");
+    connections.splice(0, connections.length, alone);
+    const entered: number[] = [];
+    for (const number of [1, 2]) shedding.receive("far", { enter: () => entered.push(number), turnAway: () => {} });
+    while (entered.length === 0) {
+      for (let count = 0; count < 1000; count++) {
+        alone.calls++;
+        shedding.waste();
+      }
+      await new Promise(setImmediate);
+    }
+    expect(entered[0]).toBe(1);
+    shedding.close();
   });
 
   it("leaves all connections alone while little time is wasted", () => {

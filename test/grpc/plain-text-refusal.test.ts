@@ -13,6 +13,7 @@ import { CertificateAuthority, type CertificatePair } from "../support/certifica
 import { shakeHands } from "../support/handshake.ts";
 import {
   callFields,
+  frameOf,
   headers as headersFrame,
   literalBlock,
   PREFACE,
@@ -81,18 +82,18 @@ describe("a client that speaks plain text to a port with TLS", () => {
     await expect(client.getUser({ id: "nobody" })).rejects.toThrow(`[permission_denied] ${MESSAGE}`);
   });
 
-  it("may take its calls back as it makes them", async () => {
+  it.each<[string, Buffer]>([
+    ["NO_ERROR", resetStream(1, "NO_ERROR")],
+    ["PROTOCOL_ERROR", resetStream(1, "PROTOCOL_ERROR")],
+    ["CANCEL", resetStream(1)],
+    ["a frame that breaks the connection", frameOf(TYPE.DATA, 0, 0, Buffer.alloc(1))],
+  ])("may take its call back as it makes it, by %s", async (_, end) => {
     const server = await startTlsServer();
     const block = literalBlock(callFields(GET_USER));
-    const { socket } = await openRawConnection(
-      server.port,
-      PREFACE,
-      settings(),
-      headersFrame(1, block),
-      resetStream(1),
-    );
-    await once(socket, "data");
+    const { closed } = await openRawConnection(server.port, PREFACE, settings(), headersFrame(1, block), end);
     await expect(userClient(server, null).getUser({ id: "nobody" })).rejects.toThrow(MESSAGE);
+    await server.server.stop();
+    await closed;
   });
 
   it("is not served, and let go of", async () => {
