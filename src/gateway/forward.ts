@@ -40,7 +40,7 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
 
   async function unary(request: Message, context: HandlerContext): Promise<Message> {
     const { signal } = context;
-    begin(context);
+    becomeCall(context);
     try {
       const header = toHeader(context);
       const response = await upstream.unary(method as DescMethodUnary, signal, context.timeoutMs(), header, request);
@@ -57,7 +57,7 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
     const left = new AbortController();
     const signal = AbortSignal.any([context.signal, left.signal]);
     const streaming = method as DescMethodBiDiStreaming;
-    begin(context);
+    becomeCall(context);
     try {
       const header = toHeader(context);
       const sent =
@@ -89,7 +89,7 @@ function forwardMethod(method: DescMethod, upstream: Transport, added: AddedHead
 }
 
 /** Notes that the request becomes a call of the server, unless its time is up. */
-function begin({ signal, values }: HandlerContext): void {
+function becomeCall({ signal, values }: HandlerContext): void {
   signal.throwIfAborted();
   const exchange = values.get(exchangeOf);
   if (exchange !== undefined) exchange.isCall = true;

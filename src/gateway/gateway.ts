@@ -5,11 +5,11 @@ import type { Duplex } from "node:stream";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, type HandlerContext } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
-import { pathOf as toPath } from "../contract/path.ts";
+import { pathOf } from "../contract/path.ts";
 import { createCors } from "./cors.ts";
 import { Exchange, exchangeOf, type Refusals } from "./exchange.ts";
 import { forward } from "./forward.ts";
-import { createRequestHandler, limitTime, pathOf, refuse } from "./handler.ts";
+import { createRequestHandler, limitTime, refuse, requestedPath } from "./handler.ts";
 import { InProcessSessions } from "./in-process-sessions.ts";
 import { sniffProtocol } from "./protocol-sniffer.ts";
 
@@ -81,7 +81,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const added = ({ values }: HandlerContext) => [callerHeader(values.get(exchangeOf)?.caller ?? "")];
   const methods = services.flatMap((service) => service.methods);
-  const paths = new Set(methods.map(toPath));
+  const paths = new Set(methods.map(pathOf));
   const handle = createRequestHandler((router) => {
     for (const method of methods)
       router.rpc(method, forward(method, upstream, added), { readMaxBytes: maxMessageBytes(method) });
@@ -95,7 +95,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let draining = false;
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const path = pathOf(request);
+    const path = requestedPath(request);
     const exchange = new Exchange(request, response, paths.has(path) ? path : "", options.refusals);
     responses.add(response);
     response.once("close", () => {

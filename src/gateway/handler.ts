@@ -34,7 +34,7 @@ export function createRequestHandler(routes: (router: ConnectRouter) => void): R
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   return (exchange) => {
     const { request } = exchange;
-    const handler = handlers.get(pathOf(request));
+    const handler = handlers.get(requestedPath(request));
     if (handler === undefined) refuse(exchange, 404, Code.Unimplemented, "there is no such method");
     else if (handler.method.methodKind === "bidi_streaming" && request.httpVersionMajor < 2)
       refuse(exchange, 505, Code.Unimplemented, `${handler.method.name} streams both ways, which takes HTTP/2`);
@@ -43,7 +43,7 @@ export function createRequestHandler(routes: (router: ConnectRouter) => void): R
 }
 
 /** The path that a request names. */
-export function pathOf({ url = "" }: IncomingMessage): string {
+export function requestedPath({ url = "" }: IncomingMessage): string {
   return url.split("?", 1)[0] ?? "";
 }
 

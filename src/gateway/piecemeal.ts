@@ -1,8 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { isPiecemeal } from "../contract/piecemeal.ts";
 
-/** Up to so many pieces of a message are let be, and more if they have so many bytes each, as on the gRPC port. */
-const FREE_PIECES = 256;
-const BYTES_PER_PIECE = 64;
 /** A flag and a length stand before each message of a stream. */
 const HEAD_BYTES = 5;
 
@@ -34,7 +32,7 @@ export async function* unlessPiecemeal(body: AsyncIterable<Uint8Array>): AsyncGe
         bytes = 0;
       }
     }
-    if (pieces > FREE_PIECES && pieces > FREE_PIECES + bytes / BYTES_PER_PIECE) {
+    if (isPiecemeal(pieces, bytes)) {
       throw new ConnectError("a message arrives in too many pieces", Code.ResourceExhausted);
     }
     yield piece;

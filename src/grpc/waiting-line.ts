@@ -16,6 +16,7 @@ export interface Newcomer {
 export class WaitingLine {
   readonly #line: (Newcomer & { readonly until: number })[] = [];
 
+  /** How many wait. */
   get length(): number {
     return this.#line.length;
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Metadata, status } from "@grpc/grpc-js";
 import { REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
+import { isPiecemeal } from "../contract/piecemeal.ts";
 import { keepRecord } from "../grpc/call-record.ts";
 import { HeadersTooLargeError, PiecemealMessageError } from "../grpc/errors.ts";
 import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
@@ -40,13 +41,6 @@ const TRACE_ID = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
  * took. A call cancelled in the last milliseconds before its deadline counts as expired.
  */
 const CLOCK_LEAD_MS = 20;
-
-/**
- * grpc-js keeps a Buffer for each DATA frame until their message is whole, and a Buffer takes a hundred bytes: in frames
- * of one byte, a megabyte takes a hundred. Up to so many pieces are let be, and more if they have so many bytes each.
- */
-const FREE_PIECES = 256;
-const BYTES_PER_PIECE = 64;
 
 /**
  * Sees every call begin and end: keeps it among the open calls meanwhile, gives it the request id that the client sent,
@@ -131,8 +125,7 @@ class ObservedCall extends PassThrough implements OpenCall {
   }
 
   endIfPiecemeal(): void {
-    const pieces = unfinishedPieces(this.wire);
-    if (pieces <= FREE_PIECES || pieces <= FREE_PIECES + unfinishedBytes(this.wire) / BYTES_PER_PIECE) return;
+    if (!isPiecemeal(unfinishedPieces(this.wire), unfinishedBytes(this.wire))) return;
     if (!this.#ended) this.end(new PiecemealMessageError());
     // Whoever does not end the stream would keep them.
     resetStream(this.wire);

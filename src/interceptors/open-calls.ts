@@ -22,10 +22,12 @@ export class OpenCalls {
     return this.#calls.length;
   }
 
+  /** Notes a call that has arrived. */
   add(call: OpenCall): void {
     call.place = this.#calls.push(call) - 1;
   }
 
+  /** Notes that a call has ended; one that is not among the open calls is ignored. */
   delete(call: OpenCall): void {
     if (this.#calls[call.place] !== call) return;
     const last = this.#calls.pop();

@@ -44,6 +44,7 @@ class Fake(FakeUserService):
             self.failures -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
 
+    # The methods are named as in the contract (N802).
     async def GetUser(self, request: GetUserRequest, context: Context) -> GetUserResponse:  # noqa: N802
         timeout = str(round(context.time_remaining()))
         token = str(dict(context.invocation_metadata() or ())["authorization"])
