@@ -4,6 +4,7 @@ import { Metadata } from "@grpc/grpc-js";
 import { principalKey, requestIdKey } from "../service/call-values.ts";
 import { recordOf } from "./call-record.ts";
 import { CallCancelledError, DeadlineExceededError } from "./errors.ts";
+import { isExpired } from "./expiry.ts";
 
 /** The part of a grpc-js call that all four shapes share. */
 export interface AnyCall {
@@ -91,7 +92,7 @@ export class CallContext implements HandlerContext {
   /** Why the call has ended; undefined while it goes on. */
   get endReason(): Error | undefined {
     if (this.#abortReason === undefined && this.#call.cancelled) {
-      const expired = Date.now() >= Number(this.#call.getDeadline());
+      const expired = isExpired(Number(this.#call.getDeadline()));
       this.#abortReason = expired ? new DeadlineExceededError() : new CallCancelledError();
     }
     return this.#abortReason;

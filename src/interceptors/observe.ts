@@ -4,6 +4,7 @@ import { REQUEST_ID, TRACEPARENT } from "../contract/headers.ts";
 import { isPiecemeal } from "../contract/piecemeal.ts";
 import { keepRecord } from "../grpc/call-record.ts";
 import { HeadersTooLargeError, PiecemealMessageError } from "../grpc/errors.ts";
+import { isExpired } from "../grpc/expiry.ts";
 import { HEADERS_TOO_LARGE } from "../grpc/header-list.ts";
 import { type CallStatus, causeOf, withErrorInfo } from "../grpc/status-object.ts";
 import { resetStream, unfinishedBytes, unfinishedPieces } from "../grpc/wire.ts";
@@ -35,12 +36,6 @@ export type CallSubscriber = (ended: EndedCall) => void;
 
 const ACCEPTED_REQUEST_ID = /^[\w.:-]{1,128}$/;
 const TRACE_ID = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
-
-/**
- * A client gives up by its own clock, and its reset may overtake the server's timer by about as long as the metadata
- * took. A call cancelled in the last milliseconds before its deadline counts as expired.
- */
-const CLOCK_LEAD_MS = 20;
 
 /**
  * Sees every call begin and end: keeps it among the open calls meanwhile, gives it the request id that the client sent,
@@ -134,7 +129,7 @@ class ObservedCall extends PassThrough implements OpenCall {
   override onCancel(): void {
     this.#openCalls.delete(this);
     if (!this.#ended) {
-      const expired = Date.now() >= Number(this.outer.getDeadline()) - CLOCK_LEAD_MS;
+      const expired = isExpired(Number(this.outer.getDeadline()));
       this.#publish(expired ? status.DEADLINE_EXCEEDED : status.CANCELLED, undefined);
     }
     super.onCancel();

@@ -66,7 +66,7 @@ describe("the deadline of a call", () => {
     // Connects: what that takes would be time by which the clocks of the two sides differ.
     await client.brief({});
     expect(await failureOf(client.public({}, { timeoutMs: 50 }))).toMatchObject({ code: "DeadlineExceeded" });
-    expect(await reason).toBeInstanceOf(Error);
+    expect(await reason).toBeInstanceOf(DeadlineExceededError);
     expect(await server.logs.waitForCalls(2)).toMatchObject([{ code: "OK" }, { code: "DEADLINE_EXCEEDED" }]);
   });
 
