@@ -33,19 +33,18 @@ export async function untilWoken(followers: readonly Follower[]): Promise<void> 
 const ATTEMPTS = 10;
 
 /** Expects that those who follow a topic hear of it themselves, and not only when everybody is told to look. */
-export async function hears(bus: Bus, topic: string, publish: () => void): Promise<void> {
+export async function hears(bus: Bus, topic: string, publish: () => unknown): Promise<void> {
   await allHear(bus, [topic], publish);
 }
 
 /** Expects that those who follow these topics hear of them themselves. */
-export async function allHear(bus: Bus, topics: readonly string[], publish: () => void): Promise<void> {
+export async function allHear(bus: Bus, topics: readonly string[], publish: () => unknown): Promise<void> {
   const followers = topics.map((topic) => new Follower(bus, topic));
   const bystander = new Follower(bus, "of which there are no news");
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const before = bystander.wakes;
-      publish();
-      await untilWoken(followers);
+      await Promise.all([publish(), untilWoken(followers)]);
       await setImmediate();
       if (bystander.wakes === before) return;
     }
