@@ -6,8 +6,8 @@ const full = Boolean(process.env.FULL);
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // They measure what a server stands, alone: npm run test:attack.
-    exclude: ["test/attack/**"],
+    // What a server withstands is measured alone (npm run test:attack), and the package is made once (test:package).
+    exclude: ["test/attack/**", "test/package/**"],
     testTimeout: full ? 1_800_000 : 15_000,
     // More than there are processors in most machines: half of the time, tests wait for timers and for other processes.
     maxWorkers: full ? 1 : 4,
