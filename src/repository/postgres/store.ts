@@ -10,7 +10,7 @@ import type { Connection } from "./connection.ts";
 import { Database, type DatabaseObserver, type DatabaseOptions } from "./database.ts";
 import { PostgresDocuments } from "./documents.ts";
 import { PostgresImports } from "./imports.ts";
-import { migrate } from "./migrate.ts";
+import { isUpToDate, migrate } from "./migrate.ts";
 import { PostgresPresences } from "./presences.ts";
 import { readSharedKey } from "./shared-key.ts";
 import { cleanUp } from "./upkeep.ts";
@@ -65,7 +65,8 @@ export function openStore({ retention, chatRetention, ...options }: StoreOptions
   }, UPKEEP_INTERVAL_MS).unref();
 
   async function prepare(connection: Connection, signal: AbortSignal): Promise<void> {
-    await migrate(options.url, signal);
+    // As at nearly every start, and where replicas find the database again at the same time.
+    if (!(await isUpToDate(connection))) await migrate(options.url, signal);
     key = await readSharedKey(connection);
   }
   database.open(prepare, observer);
