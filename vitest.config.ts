@@ -6,8 +6,8 @@ const full = Boolean(process.env.FULL);
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // What a server withstands is measured alone (npm run test:attack), and the package is made once (test:package).
-    exclude: ["test/attack/**", "test/package/**"],
+    // What a server withstands is measured alone (npm run test:attack); a release has a step of its own (test:release).
+    exclude: ["test/attack/**", "test/release/**"],
     testTimeout: full ? 1_800_000 : 15_000,
     // More than there are processors in most machines: half of the time, tests wait for timers and for other processes.
     maxWorkers: full ? 1 : 4,

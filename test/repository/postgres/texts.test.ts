@@ -74,7 +74,7 @@ function userWith(text: string, index: number): NewUser {
 
 describe("PostgresUserRepository", () => {
   const seed = chooseSeed();
-  const texts = trickyTexts(FULL ? 1000 : 400, seed);
+  const texts = trickyTexts(FULL ? 1000 : 200, seed);
 
   it("keeps every text exactly as it was given", async () => {
     const { users: repository } = await emptyStore();
@@ -163,7 +163,7 @@ function textsOf({ email, name, username, tags, metadata, profile }: User) {
 describe("UserService on PostgreSQL", () => {
   it("keeps every text exactly as it was given", async () => {
     const seed = chooseSeed();
-    const texts = trickyTexts(FULL ? 1000 : 100, seed);
+    const texts = trickyTexts(FULL ? 1000 : 60, seed);
     const server = await servingTestServer({ environment: { DATABASE_URL: await freshDatabase() } });
     const client = userClient(server);
     const given = texts.map(messageWith);

@@ -1,14 +1,14 @@
-import * as errors from "../../../src/domain/errors.ts";
-import type { openStore, Store } from "../../../src/repository/postgres/store.ts";
-import type { UserRepository } from "../../../src/repository/user-repository.ts";
-import { openFound, testStores } from "../../support/store.ts";
-import { userRepositoryContract } from "../user-repository-suite.ts";
+import * as errors from "../../src/domain/errors.ts";
+import type { openStore, Store } from "../../src/repository/postgres/store.ts";
+import type { UserRepository } from "../../src/repository/user-repository.ts";
+import { userRepositoryContract } from "../repository/user-repository-suite.ts";
+import { openFound, testStores } from "../support/store.ts";
 
 /**
  * The storage layer of the last release; see CONTRIBUTING.md. It knows the tables as they were then. It makes its ids where
  * this release does: only ids of one process are promised to ascend.
  */
-const LAST_RELEASE = "../../baseline/storage/dist/repository/postgres/store.js";
+const LAST_RELEASE = "../baseline/storage/dist/repository/postgres/store.js";
 
 const emptyStore = testStores(async (url): Promise<Store> => {
   // This release first: it migrates, and the last one has to be content with what it finds.
