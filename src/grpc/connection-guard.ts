@@ -121,9 +121,10 @@ export class ConnectionGuard {
     }
   }
 
-  /** Resolves when no connection is open that is watched. */
+  /** Closes each connection as soon as no call is open on it, and resolves when none is left. */
   async gone(): Promise<void> {
     if (this.#connections.size === 0) return;
+    for (const { session } of this.#connections.values()) session?.close();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onGone = resolve;
     await promise;

@@ -14,7 +14,7 @@ export interface StoppableParts {
   readonly connections: {
     /** Tells every peer to go away (GOAWAY). */
     retire(): void;
-    /** Resolves when no connection is open. */
+    /** Closes each connection as soon as no call is open on it, and resolves when none is left. */
     gone(): Promise<void>;
   };
   readonly health: Health;

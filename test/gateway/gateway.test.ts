@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { connect, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { text } from "node:stream/consumers";
 import { Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
@@ -244,6 +245,24 @@ describe("a stop", () => {
     await expect(answers.next()).rejects.toMatchObject({ code: Code.Unavailable });
     await stopping;
     await expect(fetch(url)).rejects.toThrow("fetch failed");
+  });
+
+  test("closes connections of HTTP/2 when nothing is open on them, and cuts none", async () => {
+    const { server, url } = await startGateway({ AUTH: "none" });
+    const session = connect(url);
+    const told: number[] = [];
+    session.on("goaway", (code: number) => told.push(code));
+    const request = session.request({
+      ":method": "POST",
+      ":path": `${PATH}/ListUsersPage`,
+      "content-type": "application/json",
+    });
+    request.end("{}");
+    expect(JSON.parse(await text(request))).toEqual({});
+    await Promise.all([server.server.stop(), once(session, "close")]);
+    // First to go, and then that nothing follows: who is cut hears only the one.
+    expect(told.length).toBeGreaterThan(1);
+    expect(new Set(told)).toEqual(new Set([constants.NGHTTP2_NO_ERROR]));
   });
 
   test("lets calls finish", async () => {
