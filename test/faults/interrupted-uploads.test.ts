@@ -16,7 +16,7 @@ import { createUser, type UserClient, updateUser } from "../user-service/users.t
 
 const KILLS = FULL ? 30 : 1;
 const CANCELLATIONS = FULL ? 20 : 2;
-const ROWS = FULL ? 20_000 : 2000;
+const ROWS = FULL ? 20_000 : 1000;
 
 /** A file that creates users, changes some of them, and has rows that fail. */
 const FILE = `${csvOf(ROWS)}${csvOf(ROWS / 4)

@@ -13,7 +13,7 @@ import { watchHealth } from "./database/health-watch.ts";
 import { FollowingWatcher, Told } from "./following-watcher.ts";
 
 const WRITERS = 8;
-const WATCHERS = FULL ? 20 : 8;
+const WATCHERS = FULL ? 20 : 5;
 const KILLS = FULL ? 5 : 1;
 
 /** Each writer creates so many users at a time, changes some, and deletes fewer. */
@@ -22,7 +22,7 @@ const UPDATES = BATCH / 10;
 const DELETIONS = BATCH / 20;
 const PER_ROUND = BATCH + UPDATES + DELETIONS;
 
-const CHANGES = FULL ? 200_000 : 500;
+const CHANGES = FULL ? 200_000 : 300;
 /** Where notifications are missing, what the poll finds is what takes time. */
 const CHANGES_WITHOUT_NEWS = FULL ? 50_000 : 250;
 
