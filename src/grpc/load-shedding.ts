@@ -2,8 +2,12 @@ import { performance } from "node:perf_hooks";
 import type { Connection } from "./connection.ts";
 import { type Newcomer, WaitingLine } from "./waiting-line.ts";
 
-/** How long it is watched what becomes of calls before anything is done about it, in milliseconds. */
+/**
+ * How long it is watched what becomes of calls before anything is done about it, in milliseconds; and before more is
+ * done in a turn of the event loop that goes on all the same.
+ */
 const WINDOW_MS = 100;
+const NEXT_WINDOW_MS = 50;
 
 /** About what a call costs that comes to nothing, in milliseconds. */
 const WASTE_MS = 0.02;
@@ -12,21 +16,21 @@ const WASTE_MS = 0.02;
 const MAX_WASTED_SHARE = 1 / 8;
 
 /**
- * Connections are let in while the event loop is busy for less than this share of the time: soon after others have been
- * shed, and later.
+ * Connections are let in while the event loop is busy for less than this share of the time: at once, and when it has not
+ * been busier for so many milliseconds.
  */
 const CALM_SHARE = 0.6;
-const SETTLED_SHARE = 0.9;
+const SETTLED_SHARE = 0.95;
 const SETTLED_MS = 1000;
 
-/** How many more connections there may be after a window. */
-const GROWTH = 1 / 4;
+/** By what share of those there are more connections are let in after a window, at least; twice as many at most. */
+const LEAST_GROWTH = 1 / 4;
 
 /** To look at the clock takes long: one wasted call in so many does. */
 const LOOK_EVERY = 64;
 
 /** What there is to know of a connection, and to do. */
-export type Sheddable = Pick<Connection, "address" | "retiredAt" | "closedAt" | "takeCalls" | "retire">;
+export type Sheddable = Pick<Connection, "address" | "used" | "retiredAt" | "closedAt" | "takeCalls" | "retire">;
 
 /**
  * Sheds whole connections when calls that come to nothing take the time of the others.
@@ -50,11 +54,11 @@ export class LoadShedding {
   #closed = false;
   /** Where connections have been shed whose successors are to wait; see addressGroup. */
   readonly #shedAddresses = new Set<string>();
-  /** Whether connections have been shed in this turn of the event loop: what that does shows in the next. */
+  /** Whether connections have been shed in this turn of the event loop. */
   #shedThisTurn = false;
   #shedAt = 0;
-  /** When too much time was wasted last, whether or not anybody could be shed. */
-  #drownedAt = 0;
+  /** When there was no time for more last. */
+  #busyAt = 0;
 
   /** Takes the connections there are, and what is told of each that is shed. */
   constructor(connections: () => Iterable<Sheddable>, onShed: () => void) {
@@ -68,7 +72,7 @@ export class LoadShedding {
     if (this.#closed) return;
     if (this.#timer === undefined) this.#watch();
     // A turn may take seconds when that many calls have piled up.
-    else if (!this.#shedThisTurn && this.#wasted % LOOK_EVERY === 0) this.#lookWithinTurn();
+    else if (this.#wasted % LOOK_EVERY === 0) this.#lookWithinTurn();
   }
 
   /** Lets a newcomer from this address in: now, or when there is time again. */
@@ -95,12 +99,19 @@ export class LoadShedding {
     this.#wasted = 0;
     this.#windowStart = now;
     this.#utilization = performance.eventLoopUtilization();
-    for (const connection of this.#connections()) connection.takeCalls();
+    this.#takeCallers();
+  }
+
+  /** The connections that have not been told to go, and how many calls each has begun since this was asked last. */
+  #takeCallers(): Caller[] {
+    return [...this.#connections()]
+      .filter(({ retiredAt, closedAt }) => retiredAt === undefined && closedAt === undefined)
+      .map((connection) => ({ connection, calls: connection.takeCalls() }));
   }
 
   #lookWithinTurn(): void {
     const now = performance.now();
-    if (now - this.#windowStart < WINDOW_MS) return;
+    if (now - this.#windowStart < (this.#shedThisTurn ? NEXT_WINDOW_MS : WINDOW_MS)) return;
     this.#shedIfDrowning(now);
     this.#startWindow(now);
   }
@@ -109,6 +120,7 @@ export class LoadShedding {
     if (this.#closed) return;
     this.#timer = undefined;
     const now = performance.now();
+    // What shedding does shows in the next turn.
     if (this.#shedThisTurn) this.#shedThisTurn = false;
     else if (!this.#shedIfDrowning(now)) this.#letIn(now);
     this.#line.turnAwayOverdue(now);
@@ -117,18 +129,18 @@ export class LoadShedding {
 
   #shedIfDrowning(now: number): boolean {
     if (this.#wasted * WASTE_MS < (now - this.#windowStart) * MAX_WASTED_SHARE) return false;
-    const callers = [...this.#connections()]
-      .filter(({ retiredAt, closedAt }) => retiredAt === undefined && closedAt === undefined)
-      .map((connection) => ({ connection, calls: connection.takeCalls() }));
-    const shed = heaviest(callers, this.#wasted);
+    this.#busyAt = now;
+    const callers = this.#takeCallers();
+    const shed = this.#shedThisTurn ? mostOf(callers, this.#wasted) : heaviest(callers, this.#wasted);
     for (const connection of shed) {
       connection.retire("overload", now);
       this.#shedAddresses.add(connection.address);
       this.#onShed();
     }
-    this.#shedThisTurn = shed.length > 0;
-    this.#drownedAt = now;
-    if (this.#shedThisTurn) this.#shedAt = now;
+    if (shed.length > 0) {
+      this.#shedThisTurn = true;
+      this.#shedAt = now;
+    }
     // Beside others, the one that is left can be shed.
     else if (now - this.#shedAt > SETTLED_MS) this.#line.letIn(1);
     return true;
@@ -136,29 +148,51 @@ export class LoadShedding {
 
   #letIn(now: number): void {
     const { utilization } = performance.eventLoopUtilization(this.#utilization);
-    if (utilization > (now - this.#drownedAt < SETTLED_MS ? CALM_SHARE : SETTLED_SHARE)) return;
-    const inside = [...this.#connections()].length;
-    this.#line.letIn(Math.max(1, Math.floor(inside * GROWTH)));
+    if (utilization > SETTLED_SHARE) this.#busyAt = now;
+    if (utilization > (now - this.#busyAt < SETTLED_MS ? CALM_SHARE : SETTLED_SHARE)) return;
+    const growth = Math.max(LEAST_GROWTH, Math.min(CALM_SHARE / utilization - 1, 1));
+    this.#line.letIn(Math.max(1, Math.floor(this.#takeCallers().length * growth)));
     if (this.#line.length === 0) this.#shedAddresses.clear();
   }
+}
+
+/** A connection, and how many calls it has begun in a window. */
+export interface Caller<T = Sheddable> {
+  readonly connection: T;
+  readonly calls: number;
+}
+
+function sumOfCalls(callers: readonly Caller<unknown>[]): number {
+  return callers.reduce((sum, { calls }) => sum + calls, 0);
 }
 
 /**
  * Which connections have made the most of the calls: those that made as many as were wasted, or half of all if that is
  * less, the last of them whole; never all that call.
  */
-export function heaviest<T>(
-  callers: readonly { readonly connection: T; readonly calls: number }[],
-  wasted: number,
-): T[] {
-  const sorted = callers.filter(({ calls }) => calls > 0).toSorted((one, other) => other.calls - one.calls);
-  const all = sorted.reduce((sum, { calls }) => sum + calls, 0);
+export function heaviest<T>(callers: readonly Caller<T>[], wasted: number): T[] {
+  const sorted = mostCallsFirst(callers).filter(({ calls }) => calls > 0);
   const shed: T[] = [];
-  let left = Math.min(wasted, all / 2);
+  let left = Math.min(wasted, sumOfCalls(callers) / 2);
   for (const { connection, calls } of sorted.slice(0, -1)) {
     if (left <= 0) break;
     left -= calls;
     shed.push(connection);
   }
   return shed;
+}
+
+/**
+ * Which connections are shed when a turn of the event loop goes on after the heaviest have been: half of those that call
+ * at all. What has piled up at a connection is read in one go, so in a long turn it is not known yet who calls most.
+ * None if it is others whose calls are still being refused: those that have been shed.
+ */
+export function mostOf<T extends { readonly used: boolean }>(callers: readonly Caller<T>[], wasted: number): T[] {
+  if (sumOfCalls(callers) < wasted / 4) return [];
+  const calling = mostCallsFirst(callers).filter(({ calls, connection }) => calls > 0 || connection.used);
+  return calling.slice(0, Math.floor(calling.length / 2)).map(({ connection }) => connection);
+}
+
+function mostCallsFirst<T>(callers: readonly Caller<T>[]): Caller<T>[] {
+  return callers.toSorted((one, other) => other.calls - one.calls);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { heaviest, LoadShedding, type Sheddable } from "../../src/grpc/load-shedding.ts";
+import { heaviest, LoadShedding, mostOf, type Sheddable } from "../../src/grpc/load-shedding.ts";
 import { WaitingLine } from "../../src/grpc/waiting-line.ts";
 
 describe("the connections that are shed", () => {
@@ -21,8 +21,26 @@ describe("the connections that are shed", () => {
   });
 });
 
+describe("the connections that are shed while a turn goes on", () => {
+  it.each([
+    { calls: [10, 10, 10, 10], used: [], wasted: 40, shed: [0, 1] },
+    { calls: [0, 20, 30, 0, 0], used: [0, 3], wasted: 50, shed: [2, 1] },
+    { calls: [0, 20, 0], used: [], wasted: 20, shed: [] },
+    // Those are refused who have been shed already.
+    { calls: [1, 9, 0, 0], used: [2, 3], wasted: 41, shed: [] },
+    { calls: [1, 9, 0, 0], used: [2, 3], wasted: 40, shed: [1, 0] },
+  ])("are $shed, of those with $calls calls, or with some before: $used", ({ calls, used, wasted, shed }) => {
+    const callers = calls.map((count, index) => ({
+      connection: { index, used: count > 0 || used.includes(index) },
+      calls: count,
+    }));
+    expect(mostOf(callers, wasted).map(({ index }) => index)).toEqual(shed);
+  });
+});
+
 describe("LoadShedding", () => {
   class FakeConnection implements Sheddable {
+    readonly used = true;
     retiredAt: number | undefined;
     closedAt: undefined;
     calls = 0;
@@ -82,6 +100,24 @@ describe("LoadShedding", () => {
     expect(entered).toEqual([0, 1, 2, 3]);
     shedding.receive("far", { enter: () => entered.push(4), turnAway: () => {} });
     expect(entered).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("sheds half of those that are left, again and again, while a turn goes on and calls are wasted, but one", () => {
+    const connections = Array.from({ length: 16 }, () => new FakeConnection("far"));
+    const shedding = new LoadShedding(
+      () => connections,
+      () => {},
+    );
+    const left = () => connections.filter(({ retiredAt }) => retiredAt === undefined);
+    const counts = new Set<number>();
+    for (const start = performance.now(); left().length > 1 && performance.now() - start < 5000; ) {
+      counts.add(left().length);
+      for (const connection of left()) connection.calls++;
+      for (let count = 0; count < left().length; count++) shedding.waste();
+    }
+    expect([...counts]).toEqual([16, 8, 4, 2]);
+    expect(left()).toHaveLength(1);
+    shedding.close();
   });
 
   it("lets newcomers in one by one when nobody can be shed for a second, as one connection calls alone", async () => {
