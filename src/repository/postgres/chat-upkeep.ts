@@ -15,15 +15,20 @@ function forget(name: string, due: string): Statement {
   const text = `WITH due AS (${due}), gone AS (
       DELETE FROM chat_texts USING due WHERE room = due.name AND sequence <= through
     ), noted AS (
-      UPDATE chat_rooms SET kept_from = through + 1 FROM due WHERE chat_rooms.name = due.name
+      UPDATE chat_rooms SET kept_from = greatest(kept_from, through + 1) FROM due WHERE chat_rooms.name = due.name
     )
     SELECT name FROM due`;
   return { name, text };
 }
 
+// A room that is locked is read as it is now, but its texts as they were when the statement began: what has been posted
+// in between is not seen, and is left for later.
 const FORGET_SURPLUS = forget(
   "forget_surplus_texts",
-  `SELECT name, least(last_sequence - $1, kept_from + ${SLICE}) AS through FROM chat_rooms
+  `SELECT name, least(
+    last_sequence - $1, kept_from + ${SLICE},
+    (SELECT coalesce(max(sequence), 0) FROM chat_texts WHERE room = name)
+  ) AS through FROM chat_rooms
   WHERE last_sequence - kept_from >= $1 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED`,
 );
 

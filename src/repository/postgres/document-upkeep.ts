@@ -24,9 +24,14 @@ function forget(name: string, due: string): Statement {
   return { name, text };
 }
 
+// A document that is locked is read as it is now, but its operations as they were when the statement began: those that
+// have come in between are not seen, and are left for later.
 const FORGET_SURPLUS = forget(
   "forget_surplus_operations",
-  `SELECT user_id, least(revision - $1, expired_through + ${OPERATIONS}) AS through FROM documents
+  `SELECT user_id, least(
+    revision - $1, expired_through + ${OPERATIONS},
+    (SELECT coalesce(max(revision), 0) FROM document_operations WHERE user_id = documents.user_id)
+  ) AS through FROM documents
   WHERE revision - expired_through > $1 LIMIT ${DOCUMENTS} FOR UPDATE SKIP LOCKED`,
 );
 
