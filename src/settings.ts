@@ -223,8 +223,7 @@ export const SETTINGS = {
   // Honest clients do so with what has piled up while the server was late; but an attack is felt for as long as it is
   // let on.
   MAX_INSTANT_CANCELS: {
-    about:
-      "How many calls a connection may open and cancel in one go in a second, beyond as many as were answered in the last two; 0 for no limit",
+    about: "How many calls a connection may open and cancel in one go in a second; 0 for no limit",
     ...wholeNumber(0, 1_000_000),
     fallback: "250",
   },

@@ -121,7 +121,7 @@ export class ConnectionGuard {
     }
   }
 
-  /** Closes each connection as soon as no call is open on it, and resolves when none is left. */
+  /** Closes each connection that has called when no call is open on it, and resolves when none at all is left. */
   async gone(): Promise<void> {
     if (this.#connections.size === 0) return;
     for (const { session } of this.#connections.values()) session?.close();
@@ -148,10 +148,10 @@ export class ConnectionGuard {
     this.#closedStreams.add(stream);
     connection.openCalls--;
     connection.used = true;
-    if (rstCode === constants.NGHTTP2_NO_ERROR) connection.instantCancels.answered();
-    else if (rstCode === constants.NGHTTP2_CANCEL) this.#onCancel(connection, session, id);
+    if (rstCode === constants.NGHTTP2_CANCEL) this.#onCancel(connection, session, id);
     // Clients cancel with CANCEL. What breaks in another way does not in good faith, if there is much of it.
-    else if (!session.destroyed) this.#onControlFrame(connection);
+    const isFaulty = rstCode !== constants.NGHTTP2_NO_ERROR && rstCode !== constants.NGHTTP2_CANCEL;
+    if (isFaulty && !session.destroyed) this.#onControlFrame(connection);
   };
 
   /**
@@ -194,10 +194,9 @@ export class ConnectionGuard {
 
   #onCancel(connection: Connection, session: Http2Session, streamId: number): void {
     const { maxInstantCancels } = this.#limits;
-    if (!connection.instantCancels.cancelled(streamId, connection.socket.bytesRead)) return;
-    this.callWasted();
-    const { unearned } = connection.instantCancels;
-    if (maxInstantCancels === 0 || unearned <= maxInstantCancels || session.destroyed) return;
+    const count = connection.instantCancels.cancel(streamId, connection.socket.bytesRead);
+    if (count > 0) this.callWasted();
+    if (maxInstantCancels === 0 || count <= maxInstantCancels || session.destroyed) return;
     connection.goAway(constants.NGHTTP2_ENHANCE_YOUR_CALM, "too_many_cancels");
     this.#cut(connection, "too_many_instant_cancels");
     session.destroy();
@@ -233,7 +232,6 @@ export class ConnectionGuard {
       if (now - closedAt >= LINGER_SWEEPS * this.#sweepMs) connection.socket.destroy();
       return;
     }
-    connection.instantCancels.look();
     const arrived = connection.takeBytesRead();
     connection.used = false;
     if (used) connection.usedAt = now;

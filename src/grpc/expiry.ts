@@ -6,7 +6,8 @@ const CLOCK_LEAD_MS = 20;
 
 /**
  * Whether a call that ends now without a status has run out of time, rather than been cancelled: its deadline, in
- * milliseconds since the epoch, has passed or is as near as the clocks may differ.
+ * milliseconds since the epoch, has passed or is as near as the clocks may differ. That of a call which has less time
+ * than that is always.
  */
 export function isExpired(deadline: number): boolean {
   return Date.now() >= deadline - CLOCK_LEAD_MS;

@@ -14,7 +14,7 @@ export interface StoppableParts {
   readonly connections: {
     /** Tells every peer to go away (GOAWAY). */
     retire(): void;
-    /** Closes each connection as soon as no call is open on it, and resolves when none is left. */
+    /** Closes each connection that has called when no call is open on it, and resolves when none at all is left. */
     gone(): Promise<void>;
   };
   readonly health: Health;

@@ -15,11 +15,9 @@ const WASTE_MS = 0.02;
 /** So much of the time may be lost on such calls. */
 const MAX_WASTED_SHARE = 1 / 8;
 
-/**
- * Connections are let in while the event loop is busy for less than this share of the time: at once, and when it has not
- * been busier for so many milliseconds.
- */
+/** While the event loop is busy for less than this share of the time, connections are let in. */
 const CALM_SHARE = 0.6;
+/** So they are when it has not been busier than this for so many milliseconds. */
 const SETTLED_SHARE = 0.95;
 const SETTLED_MS = 1000;
 
@@ -54,10 +52,12 @@ export class LoadShedding {
   #closed = false;
   /** Where connections have been shed whose successors are to wait; see addressGroup. */
   readonly #shedAddresses = new Set<string>();
-  /** Whether connections have been shed in this turn of the event loop. */
-  #shedThisTurn = false;
+  /** Whether connections have been shed since the last look between turns: what that does shows in the next turn. */
+  #hasShed = false;
+  /** Whether a look within this turn of the event loop has shed connections. */
+  #hasShedWithin = false;
   #shedAt = 0;
-  /** When there was no time for more last. */
+  /** When the event loop was too busy for more connections last. */
   #busyAt = 0;
 
   /** Takes the connections there are, and what is told of each that is shed. */
@@ -110,18 +110,23 @@ export class LoadShedding {
   }
 
   #lookWithinTurn(): void {
+    if (this.#hasShed && !this.#hasShedWithin) return;
     const now = performance.now();
-    if (now - this.#windowStart < (this.#shedThisTurn ? NEXT_WINDOW_MS : WINDOW_MS)) return;
+    if (now - this.#windowStart < (this.#hasShedWithin ? NEXT_WINDOW_MS : WINDOW_MS)) return;
     this.#shedIfDrowning(now);
     this.#startWindow(now);
+    if (!this.#hasShed || this.#hasShedWithin) return;
+    this.#hasShedWithin = true;
+    setImmediate(() => {
+      this.#hasShedWithin = false;
+    });
   }
 
   #lookBetweenTurns(): void {
     if (this.#closed) return;
     this.#timer = undefined;
     const now = performance.now();
-    // What shedding does shows in the next turn.
-    if (this.#shedThisTurn) this.#shedThisTurn = false;
+    if (this.#hasShed) this.#hasShed = false;
     else if (!this.#shedIfDrowning(now)) this.#letIn(now);
     this.#line.turnAwayOverdue(now);
     if (this.#shedAddresses.size > 0 || this.#wasted > 0) this.#watch();
@@ -131,18 +136,18 @@ export class LoadShedding {
     if (this.#wasted * WASTE_MS < (now - this.#windowStart) * MAX_WASTED_SHARE) return false;
     this.#busyAt = now;
     const callers = this.#takeCallers();
-    const shed = this.#shedThisTurn ? mostOf(callers, this.#wasted) : heaviest(callers, this.#wasted);
+    const shed = this.#hasShedWithin ? mostOf(callers, this.#wasted) : heaviest(callers, this.#wasted);
     for (const connection of shed) {
       connection.retire("overload", now);
       this.#shedAddresses.add(connection.address);
       this.#onShed();
     }
     if (shed.length > 0) {
-      this.#shedThisTurn = true;
+      this.#hasShed = true;
       this.#shedAt = now;
     }
     // Beside others, the one that is left can be shed.
-    else if (now - this.#shedAt > SETTLED_MS) this.#line.letIn(1);
+    else if (!this.#hasShed && now - this.#shedAt > SETTLED_MS) this.#line.letIn(1);
     return true;
   }
 

@@ -137,7 +137,7 @@ describe("an upload that is interrupted while its rows are applied", () => {
     for (let turn = 0; turn < CANCELLATIONS; turn++) {
       const cancelling = new AbortController();
       const call = watched(upload(client, FILE, { header, signal: cancelling.signal }));
-      const came = await applied(before + random.between(1, ROWS / CANCELLATIONS), progress, call);
+      const came = await applied(before + random.between(1, ROWS / CANCELLATIONS / 2), progress, call);
       cancelling.abort();
       await call.end;
       expect(came, `SEED=${seed}, turn ${turn}`).toBe(true);

@@ -44,8 +44,8 @@ const KINDS = [
 ].slice(FULL ? 0 : 1);
 
 describe.each([
+  { where: "in memory", environment: async () => ({}) },
   { where: "on PostgreSQL", environment: async () => ({ DATABASE_URL: await freshDatabase() }) },
-  ...(FULL ? [{ where: "in memory", environment: async () => ({}) }] : []),
 ])("watchers who never read, $where", ({ environment }) => {
   it.each(KINDS)(
     "cost the server little memory, and leave nothing behind, $how",

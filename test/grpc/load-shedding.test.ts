@@ -40,7 +40,7 @@ describe("the connections that are shed while a turn goes on", () => {
 
 describe("LoadShedding", () => {
   class FakeConnection implements Sheddable {
-    readonly used = true;
+    used = true;
     retiredAt: number | undefined;
     closedAt: undefined;
     calls = 0;
@@ -117,6 +117,24 @@ describe("LoadShedding", () => {
     }
     expect([...counts]).toEqual([16, 8, 4, 2]);
     expect(left()).toHaveLength(1);
+    shedding.close();
+  });
+
+  it("leaves those alone who hardly call, when those who call most go on in turns after that in which some are shed", async () => {
+    const quiet = Array.from({ length: 20 }, () => new FakeConnection("near"));
+    const connections = [new FakeConnection("far"), new FakeConnection("far"), ...quiet];
+    const [first, second] = connections;
+    const shedding = new LoadShedding(
+      () => connections,
+      () => {},
+    );
+    for (const start = performance.now(); performance.now() - start < 400; ) {
+      for (const loud of [first, second]) if (loud?.retiredAt === undefined && loud !== undefined) loud.calls += 200;
+      for (let count = 0; count < 400; count++) shedding.waste();
+      await new Promise(setImmediate);
+    }
+    expect(first?.retiredAt).toBeDefined();
+    expect(quiet.filter(({ retiredAt }) => retiredAt !== undefined)).toEqual([]);
     shedding.close();
   });
 

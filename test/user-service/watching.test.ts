@@ -99,7 +99,7 @@ describe.each(DEPLOYMENTS)("WatchUsers, %s", (_name, start) => {
     const { token } = before;
     await before.cancel();
     // While somebody is there, others may get what has been read for them, some seconds ago.
-    await expect.poll(() => watching.server.openCalls).toBe(0);
+    await expect.poll(() => watching.server.openCalls, { timeout: 10_000 }).toBe(0);
 
     const watch = await startWatch(watching, { resumeToken: token });
     const events = await watch.take(4);

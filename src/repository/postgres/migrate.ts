@@ -17,12 +17,13 @@ const MIGRATIONS_TABLE = "migrations";
  * do it at once wait for each other. When the signal is aborted, it fails, and what it has begun is rolled back.
  */
 export async function migrate(url: string, signal?: AbortSignal): Promise<string[]> {
+  signal?.throwIfAborted();
   const connection = new Connection({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   const cut = (): void => connection.cut();
   signal?.addEventListener("abort", cut);
   try {
     await connection.connect();
-    // Then nobody waits for a lock.
+    // Whoever has nothing to apply waits for no lock.
     if (await isUpToDate(connection)) return [];
     // Loaded only where it is wanted: it adds some 30 ms to a start.
     const { runner } = await import("node-pg-migrate");
