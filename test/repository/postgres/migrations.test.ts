@@ -56,6 +56,12 @@ describe("the migrations", () => {
     expect(await migrate(url)).toEqual([]);
   });
 
+  it("are not begun when they have been called off", async () => {
+    const url = await emptyDatabase();
+    await expect(migrate(url, AbortSignal.abort(new Error("called off")))).rejects.toThrow("called off");
+    expect(await tablesOf(url)).toEqual([]);
+  });
+
   it("leave alone the database of a later version", async () => {
     const url = await emptyDatabase();
     const { users } = await servingStore(url);
