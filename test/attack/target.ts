@@ -140,8 +140,9 @@ export function warmTarget(environment?: Readonly<Record<string, string>>): () =
 
 function share(prepare: (target: Target) => void | Promise<void>, environment?: Readonly<Record<string, string>>) {
   let target: Target | undefined;
-  const ends: (() => void | Promise<void>)[] = [];
-  const atEnd = (end: () => void | Promise<void>) => void ends.unshift(end);
+  // Whatever fails at the end, the processes end.
+  const ends = new AsyncDisposableStack();
+  const atEnd = (end: () => void | Promise<void>) => void ends.defer(end);
   beforeAll(async () => {
     const started = await startTarget(environment, atEnd);
     const before = await started.holdings("bytes");
@@ -154,9 +155,7 @@ function share(prepare: (target: Target) => void | Promise<void>, environment?: 
     await canary.lap(1);
     target = { ...started, canary, warmBytes: await started.residentBytes() };
   }, 60_000);
-  afterAll(async () => {
-    for (const end of ends) await end();
-  }, 60_000);
+  afterAll(() => ends.disposeAsync(), 60_000);
   return () => {
     if (target === undefined) throw new Error("the target has not been started");
     return target;
