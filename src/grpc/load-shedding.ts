@@ -34,8 +34,8 @@ export type Sheddable = Pick<Connection, "address" | "used" | "retiredAt" | "clo
  * Sheds whole connections when calls that come to nothing take the time of the others.
  *
  * To refuse a call takes about as long as to answer one from memory, and so does a call that its client has given up
- * before it was read. So the connections that call most are told to call elsewhere (GOAWAY), as many as it takes;
- * their open calls go on. Clients of gRPC connect again at once: to another replica, or to this one, where they wait
+ * before it was read. So the connections that call most are told to call elsewhere (GOAWAY), as many as it takes; while
+ * a turn of the event loop goes on all the same, half of the others too. Their open calls go on. Clients of gRPC connect again at once: to another replica, or to this one, where they wait
  * until there is time for them, ten seconds at most. That costs nothing, and their calls wait with them, until their
  * deadlines. Newcomers from other addresses do not wait.
  */

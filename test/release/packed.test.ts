@@ -216,20 +216,22 @@ describe("the package", () => {
     expect(stdout).toBe("");
   });
 
-  it("runs the code of the README", async () => {
+  /** What a program of the documentation prints, which calls a server of its own. */
+  async function printedBy(name: string): Promise<string> {
     const { address } = await startTestServer();
-    const file = join(project, "readme.ts");
-    await writeFile(file, (await readFile(file, "utf8")).replace("localhost:50051", address));
-    const printed = await node("readme.ts", [], { TOKEN: await tokenFor(ADMIN) });
+    const file = join(project, name);
+    await writeFile(file, (await readFile(file, "utf8")).replaceAll("localhost:50051", address));
+    return node(name, [], { TOKEN: await tokenFor(ADMIN) });
+  }
+
+  it("runs the code of the README", async () => {
+    const printed = await printedBy("readme.ts");
     expect(printed).toMatch(/^[0-9a-f-]{36} Grace\n/);
     expect(printed).toContain("reason: 'STRING_MIN_BYTES'");
   });
 
   it("runs the code of docs/client.md", async () => {
-    const { address } = await startTestServer();
-    const file = join(project, "guide.ts");
-    await writeFile(file, (await readFile(file, "utf8")).replaceAll("localhost:50051", address));
-    const printed = await node("guide.ts", [], { TOKEN: await tokenFor(ADMIN) });
+    const printed = await printedBy("guide.ts");
     for (const line of [
       /^user.v1.UserService\/GetUser OK \d+ 1 /m,
       /^ALREADY_EXISTS EMAIL_TAKEN \[\] undefined [0-9a-f]+-\d+$/m,

@@ -8,6 +8,7 @@ import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "../.
 import { migrate } from "../../../src/repository/postgres/migrate.ts";
 import { emptyDatabase, freshDatabase, query } from "../../support/database.ts";
 import { newUsers, startTestServer, streamOf, transportTo, userClient } from "../../support/server.ts";
+import { startTcpProxy } from "../../support/tcp-proxy.ts";
 import { createOne, everybody } from "../suite/drafts.ts";
 import { servingStore } from "./serving-store.ts";
 
@@ -54,6 +55,12 @@ describe("the migrations", () => {
     await other.connect();
     await other.query(`SELECT pg_advisory_lock(${PG_MIGRATE_LOCK_ID})`);
     expect(await migrate(url)).toEqual([]);
+  });
+
+  it("take no connection of their own where there is nothing to apply", async () => {
+    const proxy = await startTcpProxy(await freshDatabase());
+    await servingStore(proxy.url);
+    expect(proxy.connections).toBe(1);
   });
 
   it("are not begun when they have been called off", async () => {
