@@ -9,6 +9,7 @@ import { peakBytes, residentBytes } from "../support/process-memory.ts";
 import { JWT_SECRET, tokenFor } from "../support/server.ts";
 import { type Canary, startCanary } from "./canary.ts";
 import { loadHonestly } from "./honest-load.ts";
+import { noMoreSockets } from "./recovery.ts";
 
 /** Stands in every e-mail address, name and token subject of the attacks, so that none can get into the log unseen. */
 const MARK = "mallory";
@@ -146,7 +147,10 @@ function share(prepare: (target: Target) => void | Promise<void>, environment?: 
   beforeAll(async () => {
     const started = await startTarget(environment, atEnd);
     const before = await started.holdings("bytes");
+    const sockets = await started.openSockets();
     atEnd(async () => {
+      // What the last attacker has sent is held until his connection is gone.
+      await noMoreSockets(started, sockets);
       const after = await started.holdings("bytes");
       expect((after.bytes - before.bytes) / MIB, "growth of memory in use, in MiB").toBeLessThan(LEAK_MIB);
     });
