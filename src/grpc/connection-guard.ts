@@ -7,7 +7,7 @@ import { Connection, keyOf } from "./connection.ts";
 import { ConnectionCount } from "./connection-count.ts";
 import { type ConnectionLimits, isReached, sweepMs } from "./connection-limits.ts";
 import { CutConnections, type CutReason, type CutReport } from "./cut-connections.ts";
-import { headerListSize, replaceHeaderList } from "./header-list.ts";
+import { headerListSize, shrinkHeaderList } from "./header-list.ts";
 import { longestJittered } from "./jittered.ts";
 import { LoadShedding } from "./load-shedding.ts";
 import { onSessionStart } from "./session-start.ts";
@@ -186,8 +186,9 @@ export class ConnectionGuard {
     if (connection.closedAt !== undefined) process.nextTick(() => connection.session?.destroy());
     connection.instantCancels.begin(id, connection.socket.bytesRead);
     const { maxHeaderListSize } = this.#limits;
-    if (maxHeaderListSize > 0 && headerListSize(raw) > maxHeaderListSize) {
-      replaceHeaderList(headers);
+    const size = maxHeaderListSize > 0 ? headerListSize(raw) : 0;
+    if (size > maxHeaderListSize) {
+      shrinkHeaderList(headers, size, maxHeaderListSize);
       this.#onControlFrame(connection);
     }
   }

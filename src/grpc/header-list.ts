@@ -21,12 +21,20 @@ export function headerListSize(raw: readonly string[]): number {
   return size;
 }
 
+/** What stands in the place of a token that was too large: a bad one. */
+const TOKEN_TOO_LARGE = "too large";
+
 /**
- * Takes a header list that is too large away, before grpc-js copies it, and leaves a request id in its place by which
- * the call is known and refused. To reset the stream instead is not possible here: grpc-js would answer on it, and
- * throw.
+ * Shrinks a header list that is too large, before grpc-js copies it. Where the token alone is to blame, a bad one takes
+ * its place, which is refused as all bad tokens are. Otherwise what is left is a request id by which the call is known
+ * and refused: to reset the stream instead is not possible here, for grpc-js would answer on it, and throw.
  */
-export function replaceHeaderList(headers: IncomingHttpHeaders): void {
+export function shrinkHeaderList(headers: IncomingHttpHeaders, size: number, maxSize: number): void {
+  const { authorization = "" } = headers;
+  if (size - authorization.length <= maxSize) {
+    headers.authorization = TOKEN_TOO_LARGE;
+    return;
+  }
   for (const name in headers) if (!KEPT.has(name)) delete headers[name];
   headers[REQUEST_ID] = HEADERS_TOO_LARGE;
 }

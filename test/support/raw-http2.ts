@@ -17,9 +17,12 @@ export interface RawRequest {
   readonly response: Promise<RawResponse>;
 }
 
+/** Node.js sends no more than 64 KiB unless told. */
+const LARGEST_HEADERS = 2 ** 20;
+
 /** Opens a call on a connection of its own, and sends the headers. */
 export function openRequest(port: number, path: string, headers: OutgoingHttpHeaders = {}): RawRequest {
-  const session = connect(`http://127.0.0.1:${port}`);
+  const session = connect(`http://127.0.0.1:${port}`, { maxSendHeaderBlockLength: LARGEST_HEADERS });
   // A broken connection shows at the stream.
   session.on("error", () => {});
   onTestFinished(() => session.destroy());
