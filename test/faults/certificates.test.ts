@@ -14,7 +14,9 @@ import { ADMIN, startTestServer, type TestServer, tokenFor } from "../support/se
 
 const REPLACEMENTS = FULL ? 20 : 3;
 /** Calls that each client makes at the least between two replacements. */
-const CALLS_BETWEEN = FULL ? 50 : 3;
+const CALLS_BETWEEN = FULL ? 50 : 2;
+/** Calls that a client makes at the least while the files are broken. */
+const CALLS_WHILE_BROKEN = FULL ? 5 : 2;
 const LOOK_MS = 5;
 
 let root: CertificateAuthority;
@@ -154,7 +156,7 @@ describe("a server whose certificate is replaced", () => {
     for (const [index, [, happen]] of breaks.entries()) {
       happen();
       await server.logs.waitFor("TLS files not usable, the last ones stay", index + 1);
-      await caller.calls(5);
+      await caller.calls(CALLS_WHILE_BROKEN);
       expect(await fingerprintOf(server)).toBe(fingerprint(first));
     }
     const errors = server.logs.texts.map((text) => JSON.parse(text)).filter(({ level }) => level === "error");

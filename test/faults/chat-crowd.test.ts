@@ -10,7 +10,7 @@ import { servingTestServer } from "../support/server.ts";
 import { type ClientMessage, startTcpProxy, type Verdict } from "../support/tcp-proxy.ts";
 import { Crowd, type CrowdPlan } from "./chat-crowd.ts";
 
-const SHORT: CrowdPlan = { members: 8, messages: 240, messagesPerSecond: 240, breaksPerSecond: 12 };
+const SHORT: CrowdPlan = { members: 5, messages: 100, messagesPerSecond: 200, breaksPerSecond: 16 };
 const LONG: CrowdPlan = { members: 50, messages: 20_000, messagesPerSecond: 1000, breaksPerSecond: 2 };
 
 /** When one of the replicas is killed in the full form, and for how long it is not there. */

@@ -12,7 +12,7 @@ import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { randomOp, randomText } from "../support/text-ops.ts";
 import { createUser, getUser, type UserClient, updateUser } from "../user-service/users.ts";
 
-const SESSIONS = FULL ? 400 : 8;
+const SESSIONS = FULL ? 400 : 5;
 /** So many at a time. */
 const AT_ONCE = 4;
 

@@ -10,9 +10,9 @@ import { type ServiceProcess, startProcess } from "../support/process.ts";
 import { chooseSeed, Random } from "../support/random.ts";
 import { servingTestServer, userClient } from "../support/server.ts";
 
-const KILLS = FULL ? 100 : 3;
+const KILLS = FULL ? 100 : 2;
 const KILLS_BESIDE_ANOTHER = FULL ? 50 : 1;
-const USERS = FULL ? 5000 : 400;
+const USERS = FULL ? 5000 : 200;
 /** About as often as a statement is seen at work on so many users. */
 const MANY_TIMES = FULL ? 100 : 10;
 
@@ -63,7 +63,7 @@ describe("CreateUsers with request ids, on a server that is killed", () => {
     const client = await startHere(database.url);
 
     for (let kill = 0; kill < KILLS_BESIDE_ANOTHER; kill++) {
-      // The first of them kills while the transaction commits.
+      // The first of them is the one that comes after those of the test above.
       const [moment, comes] = MOMENTS[(kill + 2) % MOMENTS.length] ?? expect.fail("there is no moment");
       const context = `SEED=${seed}, kill ${kill}: ${moment}`;
       const users = newUsers(kill);
@@ -87,8 +87,8 @@ type Moment = (call: Call, random: Random) => Promise<boolean>;
 
 const MOMENTS: readonly (readonly [name: string, comes: Moment])[] = [
   ["while messages are sent", (call, random) => call.hasSent(random.between(1, USERS - 1))],
-  ["while users are inserted", (call, random) => call.isAt("INSERT INTO users", random.between(1, MANY_TIMES))],
   ["while the transaction commits", (call, random) => call.isAt("COMMIT", random.between(1, MANY_TIMES / 2))],
+  ["while users are inserted", (call, random) => call.isAt("INSERT INTO users", random.between(1, MANY_TIMES))],
   ["while requests are noted", (call) => call.isAt("INSERT INTO creation_requests", 1)],
   ["after the answer", (call) => call.isAnswered()],
 ];

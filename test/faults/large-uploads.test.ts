@@ -13,7 +13,9 @@ import { chunkMessage, headerMessage, type UploadMessage } from "../user-service
 const MIB = 2 ** 20;
 /** So that the garbage of a large heap does not hide what is kept. A heap that is too small ends the server. */
 const SMALL_HEAP = ["--max-old-space-size=80"];
-const FILE_BYTES = (FULL ? 100 : 1) * MIB;
+const FILE_BYTES = FULL ? 100 * MIB : MIB / 2;
+/** Uploaded before: what the server needs the first time is not what is measured. */
+const FIRST_BYTES = FULL ? MIB / 2 : MIB / 8;
 const CHUNK_ROWS = 1000;
 const BIO = "Writes notes on engines, and what they could do. ".repeat(4);
 const HEADER = "email,name,age,tags,bio,metadata.team\n";
@@ -70,14 +72,13 @@ describe("a large upload", () => {
       if (status === ServingStatus.SERVING) break;
     }
     const client = publishedClient(address);
-    // What the server needs the first time is not what is measured here.
-    await uploadLarge(client, MIB / 2, "first");
+    await uploadLarge(client, FIRST_BYTES, "first");
     const start = performance.now();
     const growth = await growthDuring(server, async () => {
       const { rows, response } = await uploadLarge(client, FILE_BYTES, "row");
       expect(response).toMatchObject({ rowCount: BigInt(rows), createdCount: BigInt(rows), failures: [] });
     });
     if (FULL) console.info("an upload of 100 MiB:", { growth, seconds: (performance.now() - start) / 1000 });
-    expect(growth, "growth of the server's memory in MiB").toBeLessThan(64);
+    expect(growth, "growth of the server's memory in MiB").toBeLessThan(FULL ? 64 : 32);
   });
 });

@@ -34,10 +34,10 @@ import { startServerProcess } from "../support/server-process.ts";
 import { endOf, frame, rawCall } from "./raw-call.ts";
 import { disconnect, growthOf, PATIENCE, type StallingClient, stalled, startClients } from "./stalling-clients.ts";
 
-const CLIENTS = FULL ? 200 : 20;
+const CLIENTS = FULL ? 200 : 8;
 const USERS = FULL ? 200_000 : 2000;
 /** Users in a stream of all of them. */
-const ALL_USERS = FULL ? 1_000_000 : 20_000;
+const ALL_USERS = FULL ? 1_000_000 : 5000;
 const PAGE_SIZE = 1000;
 /** Long enough that one page is many times what the windows of HTTP/2 and of the server hold. */
 const NAME = "x".repeat(500);

@@ -12,8 +12,8 @@ import { startTcpProxy } from "../support/tcp-proxy.ts";
 import { watchHealth } from "./database/health-watch.ts";
 import { FollowingWatcher, Told } from "./following-watcher.ts";
 
-const WRITERS = 8;
-const WATCHERS = FULL ? 20 : 5;
+const WRITERS = FULL ? 8 : 4;
+const WATCHERS = FULL ? 20 : 3;
 const KILLS = FULL ? 5 : 1;
 
 /** Each writer creates so many users at a time, changes some, and deletes fewer. */
@@ -22,9 +22,9 @@ const UPDATES = BATCH / 10;
 const DELETIONS = BATCH / 20;
 const PER_ROUND = BATCH + UPDATES + DELETIONS;
 
-const CHANGES = FULL ? 200_000 : 300;
+const CHANGES = FULL ? 200_000 : 150;
 /** Where notifications are missing, what the poll finds is what takes time. */
-const CHANGES_WITHOUT_NEWS = FULL ? 50_000 : 250;
+const CHANGES_WITHOUT_NEWS = FULL ? 50_000 : 100;
 
 /** How long who writes rests after a failure. */
 const REST_MS = 50;

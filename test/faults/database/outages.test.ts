@@ -4,7 +4,7 @@ import { FULL } from "../../support/full.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import { startProcess } from "../../support/process.ts";
 import { chooseSeed, Random } from "../../support/random.ts";
-import { JWT_SECRET } from "../../support/server.ts";
+import { JWT_SECRET, startTestServer } from "../../support/server.ts";
 import { EXPIRED, OK, OVERLOADED, UNAVAILABLE, UNKNOWN } from "./call-end.ts";
 import { FAULTS, isSuccess, type Scene } from "./faults.ts";
 import { watchHealth } from "./health-watch.ts";
@@ -16,7 +16,7 @@ import { untilIdle } from "./statements.ts";
 import { expectAllCreated, expectTruth } from "./truth.ts";
 
 /** More than there are connections. */
-const CLIENTS = FULL ? 30 : 10;
+const CLIENTS = FULL ? 30 : 6;
 const POOL_SIZE = 5;
 /** The connections that watch over the database, and that hear of other replicas. */
 const WATCHING = 2;
@@ -46,12 +46,12 @@ describe("calls while PostgreSQL crashes, stops, freezes, has no connection left
     const postgres = await startPostgres({ max_connections: "20" });
     onTestFinished(() => postgres.close());
     const { url: database } = await createEmptyDatabase(postgres.url());
-    const service = startProcess({ DATABASE_URL: database, DATABASE_POOL_SIZE: String(POOL_SIZE), JWT_SECRET });
-    const port = await service.port;
-    await watchHealth({ port }, "").until("SERVING");
-    const idleSockets = await countSockets(service);
+    const environment = { DATABASE_URL: database, DATABASE_POOL_SIZE: String(POOL_SIZE) };
+    const service = await (FULL ? startApart(environment) : startHere(environment));
+    await watchHealth(service, "").until("SERVING");
+    const idleSockets = await countSockets(service.pid);
 
-    const load = new Load(port, CLIENTS, random);
+    const load = new Load(service.port, CLIENTS, random);
     onTestFinished(() => load.disconnect());
     const outages = await strike({ postgres, database, load }, random);
     await load.stop();
@@ -59,7 +59,7 @@ describe("calls while PostgreSQL crashes, stops, freezes, has no connection left
     if (FULL) report(outages, calls);
 
     const context = `SEED=${seed}`;
-    expect(service.child.exitCode, service.stderr()).toBeNull();
+    service.expectRunning();
     const wrong = calls.filter((call) => !isAllowed(call));
     expect(wrong, context).toEqual([]);
     await untilIdle(database);
@@ -68,13 +68,41 @@ describe("calls while PostgreSQL crashes, stops, freezes, has no connection left
     await expectAllCreated(load, database);
     load.disconnect();
     expect((await query(database, CONNECTIONS)).length, "connections").toBeLessThanOrEqual(POOL_SIZE + WATCHING);
-    await expect.poll(() => countSockets(service)).toBeLessThanOrEqual(idleSockets + POOL_SIZE);
-    expectNothingPersonal([...service.stdout, service.stderr()], database);
+    await expect.poll(() => countSockets(service.pid)).toBeLessThanOrEqual(idleSockets + POOL_SIZE);
+    expectNothingPersonal(service.lines(), database);
     if (!FULL) return;
     expect(calls.filter(isLate), context).toEqual([]);
     expect(outages.filter(({ recoveryMs }) => recoveryMs > LONGEST_RECOVERY_MS)).toEqual([]);
   });
 });
+
+/** The service that the faults happen to. */
+interface Service {
+  readonly port: number;
+  /** The process that it runs in. */
+  readonly pid: number;
+  /** Fails if it has ended by itself. */
+  expectRunning(): void;
+  /** All that it has written. */
+  lines(): string[];
+}
+
+/** Starts a service in a process of its own, as it runs in production. */
+async function startApart(environment: Record<string, string>): Promise<Service> {
+  const service = startProcess({ ...environment, JWT_SECRET });
+  return {
+    port: await service.port,
+    pid: service.child.pid ?? 0,
+    expectRunning: () => expect(service.child.exitCode, service.stderr()).toBeNull(),
+    lines: () => [...service.stdout, service.stderr()],
+  };
+}
+
+/** Starts a service in this process, which takes less time. What would end a process fails the test here. */
+async function startHere(environment: Record<string, string>): Promise<Service> {
+  const { port, logs } = await startTestServer({ environment });
+  return { port, pid: process.pid, expectRunning() {}, lines: () => logs.texts };
+}
 
 const CONNECTIONS =
   "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'user-service'";
