@@ -16,7 +16,9 @@ import {
   Watch,
 } from "./watch.ts";
 
-describe.each(DEPLOYMENTS)("WatchUsers, %s", (_name, start) => {
+describe.each(DEPLOYMENTS)("WatchUsers, $where", ({ lend }) => {
+  const start = lend();
+
   it("begins at once with a heartbeat, and tells of what takes effect after that", async () => {
     const { watching, writing } = await start();
     const users = userClient(writing);
