@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { FULL } from "../support/full.ts";
 import { JOIN, LEAVE, TEXT } from "./chat-member.ts";
 import { PLACES, presencesIn } from "./chat-places.ts";
 
 const ROOM = "lobby";
+/** More than are delivered at once. */
+const MANY = FULL ? 1000 : 200;
 
 describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ lend }) => {
   const open = lend();
@@ -12,9 +15,9 @@ describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ lend }) 
     const [ada, bob] = [place.enter("ada"), place.enter("bob", 1)];
     await bob.join(ROOM);
     ada.say({ room: ROOM, type: JOIN });
-    for (let index = 1; index <= 1000; index++) ada.post(ROOM, `text ${index}`);
+    for (let index = 1; index <= MANY; index++) ada.post(ROOM, `text ${index}`);
     expect(await ada.finish()).toBeUndefined();
-    const texts = Array.from({ length: 1000 }, (_, index) => `${index + 1} ada: text ${index + 1}`);
+    const texts = Array.from({ length: MANY }, (_, index) => `${index + 1} ada: text ${index + 1}`);
     expect(ada.textsIn(ROOM)).toEqual(texts);
     expect(await bob.finish()).toBeUndefined();
     expect(bob.textsIn(ROOM)).toEqual(texts);
@@ -24,13 +27,13 @@ describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ lend }) 
     const place = await open();
     const ada = place.enter("ada");
     ada.say({ room: ROOM, type: JOIN });
-    for (let index = 1; index <= 500; index++) ada.post(ROOM, `text ${index}`);
+    for (let index = 1; index <= MANY; index++) ada.post(ROOM, `text ${index}`);
     expect(await ada.finish()).toBeUndefined();
     const bob = place.enter("bob", 1);
     bob.say({ room: ROOM, type: JOIN });
     expect(await bob.finish()).toBeUndefined();
-    expect(bob.textsIn(ROOM)).toHaveLength(500);
-    expect(bob.heard.at(500)).toBe("joined at 500");
+    expect(bob.textsIn(ROOM)).toHaveLength(MANY);
+    expect(bob.heard.at(MANY)).toBe(`joined at ${MANY}`);
   });
 
   it("ends at once when there is nothing to deliver", async () => {
