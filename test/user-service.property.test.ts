@@ -24,9 +24,9 @@ import {
   UserModel,
 } from "./support/user-model.ts";
 
-const OPERATIONS = FULL ? 20_000 : 120;
+const OPERATIONS = FULL ? 20_000 : 200;
 /** So much may be missing of what a run can see: a short one sees almost everything. */
-const MOST_UNSEEN = FULL ? 0 : 20;
+const MOST_UNSEEN = FULL ? 0 : 12;
 /** Enough for one that goes on for three times as long on a busy machine. */
 const TIMEOUT_MS = Math.max(60_000, 150 * OPERATIONS);
 

@@ -22,8 +22,8 @@ const MANY = FULL ? 1500 : 600;
 /** So many users are created and changed, and so many of the events are gone on after. */
 const USERS = FULL ? 40 : 15;
 const STEP = FULL ? 9 : 7;
-/** About a multiple of what is shown at once, and of two. */
-const SNAPSHOTS = FULL ? [0, 1, 31, 32, 33, 64] : [0, 1, 32, 33];
+/** About the end of the first page that is read, of 6, and of the second, of 7. */
+const SNAPSHOTS = FULL ? [0, 1, 5, 6, 7, 12, 13, 14, 64] : [0, 6, 7, 13];
 
 describe.each(DEPLOYMENTS)("WatchUsers, $where", ({ lend }) => {
   const start = lend();
