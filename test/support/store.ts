@@ -23,7 +23,8 @@ interface Lent {
 }
 
 /**
- * Makes a database of the service as empty as a new one. The changes go after the users, whose triggers note that these go. Takes less time than TRUNCATE for so few rows.
+ * Makes a database of the service as empty as a new one. The changes go after the users, whose triggers note that these
+ * go. Takes less time than TRUNCATE for so few rows.
  */
 export const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
   DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests; DELETE FROM audit_records;
