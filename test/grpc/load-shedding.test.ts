@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { heaviest, LoadShedding, mostOf, type Sheddable } from "../../src/grpc/load-shedding.ts";
 import { WaitingLine } from "../../src/grpc/waiting-line.ts";
 
@@ -61,6 +62,19 @@ describe("LoadShedding", () => {
     }
   }
 
+  let skipped = 0;
+
+  /** The clock goes on as ever, but for the time that a test skips. */
+  beforeEach(() => {
+    const now = performance.now.bind(performance);
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => now() + skipped);
+    onTestFinished(() => clock.mockRestore());
+  });
+
+  function skip(ms: number): void {
+    skipped += ms;
+  }
+
   /** Wastes calls of a connection within one turn of the event loop until something is shed, or for a while. */
   function drown(callsPerMs: number) {
     const [heavy, light] = [new FakeConnection("far"), new FakeConnection("near")];
@@ -70,15 +84,31 @@ describe("LoadShedding", () => {
       () => connections,
       () => shed++,
     );
-    let wasted = 0;
-    for (const start = performance.now(); shed === 0 && performance.now() - start < 150; ) {
+    for (let ms = 0; ms < 150 && shed === 0; ms++) {
+      skip(1);
       light.calls = 1;
-      if (wasted >= (performance.now() - start) * callsPerMs) continue;
-      heavy.calls++;
-      wasted++;
-      shedding.waste();
+      for (let count = 0; count < callsPerMs; count++) {
+        heavy.calls++;
+        shedding.waste();
+      }
     }
     return { shedding, connections, heavy, light };
+  }
+
+  /** Has timers fire only when time is skipped in turns. */
+  function stopTimers(): void {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+  }
+
+  /** Wastes calls in turns of the event loop, one after the other, of which each takes 10 ms. */
+  async function drownInTurns(goesOn: (ms: number) => boolean, waste: () => void): Promise<void> {
+    for (let ms = 0; goesOn(ms); ms += 10) {
+      waste();
+      skip(10);
+      vi.advanceTimersByTime(10);
+      await setImmediate();
+    }
   }
 
   it("sheds the connection that calls most when much time is wasted, and lets newcomers in when there is time", async () => {
@@ -110,10 +140,11 @@ describe("LoadShedding", () => {
     );
     const left = () => connections.filter(({ retiredAt }) => retiredAt === undefined);
     const counts = new Set<number>();
-    for (const start = performance.now(); left().length > 1 && performance.now() - start < 5000; ) {
+    for (let ms = 0; left().length > 1 && ms < 5000; ms++) {
       counts.add(left().length);
-      for (const connection of left()) connection.calls++;
-      for (let count = 0; count < left().length; count++) shedding.waste();
+      skip(1);
+      for (const connection of left()) connection.calls += 64;
+      for (let count = 64 * left().length; count > 0; count--) shedding.waste();
     }
     expect([...counts]).toEqual([16, 8, 4, 2]);
     expect(left()).toHaveLength(1);
@@ -121,6 +152,7 @@ describe("LoadShedding", () => {
   });
 
   it("leaves those alone who hardly call, when those who call most go on in turns after that in which some are shed", async () => {
+    stopTimers();
     const quiet = Array.from({ length: 20 }, () => new FakeConnection("near"));
     const connections = [new FakeConnection("far"), new FakeConnection("far"), ...quiet];
     const [first, second] = connections;
@@ -128,30 +160,35 @@ describe("LoadShedding", () => {
       () => connections,
       () => {},
     );
-    for (const start = performance.now(); performance.now() - start < 400; ) {
-      for (const loud of [first, second]) if (loud?.retiredAt === undefined && loud !== undefined) loud.calls += 200;
-      for (let count = 0; count < 400; count++) shedding.waste();
-      await new Promise(setImmediate);
-    }
+    await drownInTurns(
+      (ms) => ms < 400,
+      () => {
+        for (const loud of [first, second]) if (loud?.retiredAt === undefined && loud !== undefined) loud.calls += 200;
+        for (let count = 0; count < 400; count++) shedding.waste();
+      },
+    );
     expect(first?.retiredAt).toBeDefined();
     expect(quiet.filter(({ retiredAt }) => retiredAt !== undefined)).toEqual([]);
     shedding.close();
   });
 
   it("lets newcomers in one by one when nobody can be shed for a second, as one connection calls alone", async () => {
+    stopTimers();
     const { shedding, connections } = drown(50);
     const alone = new FakeConnection("far");
     connections.splice(0, connections.length, alone);
     const entered: number[] = [];
     for (const number of [1, 2]) shedding.receive("far", { enter: () => entered.push(number), turnAway: () => {} });
-    while (entered.length === 0) {
-      for (let count = 0; count < 1000; count++) {
-        alone.calls++;
-        shedding.waste();
-      }
-      await new Promise(setImmediate);
-    }
-    expect(entered[0]).toBe(1);
+    await drownInTurns(
+      (ms) => entered.length === 0 && ms < 5000,
+      () => {
+        for (let count = 0; count < 1000; count++) {
+          alone.calls++;
+          shedding.waste();
+        }
+      },
+    );
+    expect(entered).toEqual([1]);
     shedding.close();
   });
 

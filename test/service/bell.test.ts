@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Bell } from "../../src/service/bell.ts";
+import { stopTheClock } from "../support/stop-the-clock.ts";
 
 const REASON = new Error("called off");
 
@@ -13,11 +14,6 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   promise.then(settle, settle);
   await setImmediate();
   return settled;
-}
-
-function stopTheClock(): void {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  onTestFinished(() => void vi.useRealTimers());
 }
 
 describe("Bell", () => {
@@ -52,7 +48,7 @@ describe("Bell", () => {
   });
 
   it("lets who waits go after the time that they give it", async () => {
-    stopTheClock();
+    stopTheClock("setTimeout");
     const bell = new Bell();
     const waiting = bell.wait(new AbortController().signal, 100);
     vi.advanceTimersByTime(99);
@@ -62,7 +58,7 @@ describe("Bell", () => {
   });
 
   it("leaves neither a timer nor a listener behind, however a wait ends", async () => {
-    stopTheClock();
+    const timers = stopTheClock("setTimeout");
     const bell = new Bell();
     const controller = new AbortController();
     const added = vi.spyOn(controller.signal, "addEventListener");
@@ -81,7 +77,7 @@ describe("Bell", () => {
     const aborted = bell.wait(controller.signal, 100);
     controller.abort(REASON);
     await expect(aborted).rejects.toBe(REASON);
-    expect(vi.getTimerCount()).toBe(0);
+    expect(timers()).toBe(0);
   });
 
   it("rejects with the reason when a wait is called off, before it and while it lasts", async () => {

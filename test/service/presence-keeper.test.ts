@@ -10,6 +10,7 @@ import type { PresenceView } from "../../src/service/presence-view.ts";
 import { servingStore } from "../repository/postgres/serving-store.ts";
 import { SCOPE } from "../repository/suite/drafts.ts";
 import { freshDatabase, query } from "../support/database.ts";
+import { stopTheClock } from "../support/stop-the-clock.ts";
 
 const LIFETIME_MS = 15_000;
 const RENEWAL_MS = 5000;
@@ -39,11 +40,6 @@ function keeperOf(presences: Presences = new WatchedPresences()) {
   const keeper = new PresenceKeeper(presences, bus);
   onTestFinished(() => keeper.close());
   return { bus, keeper };
-}
-
-function stopTheClock(): void {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-  onTestFinished(() => void vi.useRealTimers());
 }
 
 /** Lets all be done that waits for nothing. */
@@ -121,7 +117,7 @@ describe("PresenceKeeper", () => {
   });
 
   it("shows those who stay again and again, well before their time is over, until the last has left", async () => {
-    stopTheClock();
+    const timers = stopTheClock("setInterval");
     const presences = new WatchedPresences();
     const { keeper } = keeperOf(presences);
     const [ada, bob] = [keeper.enter("room", "ada", ""), keeper.enter("other room", "bob", "")];
@@ -136,13 +132,13 @@ describe("PresenceKeeper", () => {
     await settle();
     expect(presences.shown.at(-1)).toEqual({ sessions: [bob.session], lifetimeMs: LIFETIME_MS });
     bob.leave();
-    expect(vi.getTimerCount()).toBe(0);
+    expect(timers()).toBe(0);
     keeper.enter("room", "eve", "");
-    expect(vi.getTimerCount()).toBe(1);
+    expect(timers()).toBe(1);
   });
 
   it("does not show again by a renewal under way who leaves meanwhile", async () => {
-    stopTheClock();
+    stopTheClock("setInterval");
     const presences = new WatchedPresences();
     const { keeper } = keeperOf(presences);
     const ada = keeper.enter("room", "ada", "");
@@ -163,7 +159,7 @@ describe("PresenceKeeper", () => {
   });
 
   it("shows at the next renewal who could not be shown, and goes on", async () => {
-    stopTheClock();
+    stopTheClock("setInterval");
     const presences = new WatchedPresences();
     const { keeper } = keeperOf(presences);
     presences.delay = () => Promise.reject(new Error("not available"));

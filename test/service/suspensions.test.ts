@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { InProcessBus } from "../../src/bus/in-process-bus.ts";
 import type { ChangeLog } from "../../src/repository/change-log.ts";
 import { CHANGES_TOPIC } from "../../src/service/change-feed.ts";
 import { Suspensions } from "../../src/service/suspensions.ts";
 import { UserChanges } from "../../src/service/user-changes.ts";
+import { stopTheClock } from "../support/stop-the-clock.ts";
 
 /** A log of changes of users, of whom the test says who is suspended. */
 function start() {
@@ -36,13 +37,6 @@ function start() {
 }
 
 describe("Suspensions", () => {
-  beforeEach(() => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-  });
-  afterEach(() => {
-    vi.useRealTimers();
-  });
-
   it("tells of a user who is suspended later, and asks about nobody else", async () => {
     const { suspensions, suspended, asked, change } = start();
     const end = suspensions.watch("ada", told.resolve);
@@ -66,6 +60,7 @@ describe("Suspensions", () => {
   });
 
   it("asks again where it cannot be told, until it is ended", async () => {
+    const timers = stopTheClock("setTimeout");
     const { suspensions, suspended, asked, state } = start();
     state.away = true;
     suspended.add("ada");
@@ -80,7 +75,7 @@ describe("Suspensions", () => {
     end();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(asked).toHaveLength(3);
-    expect(vi.getTimerCount()).toBe(0);
+    expect(timers()).toBe(0);
   });
 
   it("watches nobody when all is over", () => {

@@ -6,7 +6,7 @@ import { FULL } from "../support/full.ts";
 import { chooseSeed, Random } from "../support/random.ts";
 import { ArrayLog, type Entry, SCOPE, settle, tailOf, takeAll } from "./array-log.ts";
 
-const ROUNDS = FULL ? 5000 : 50;
+const ROUNDS = FULL ? 5000 : 20;
 const CURSORS = 10;
 const APPENDS = 40;
 /** More than are kept. */

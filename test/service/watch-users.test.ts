@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { createHandlerContext } from "@connectrpc/connect";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { InProcessBus } from "../../src/bus/in-process-bus.ts";
 import { UserService } from "../../src/gen/user/v1/user_service_pb.ts";
 import { WatchEventType, WatchUsersRequestSchema, type WatchUsersResponse } from "../../src/gen/user/v1/watch_pb.ts";
@@ -11,6 +11,7 @@ import { CHANGES_TOPIC } from "../../src/service/change-feed.ts";
 import { resumeTokens } from "../../src/service/sealed-tokens.ts";
 import { createWatchUsers, RESUME_TOKEN } from "../../src/service/watch-users.ts";
 import { changed, createOne, drafts, idsOf, RETENTION, SCOPE } from "../repository/suite/drafts.ts";
+import { stopTheClock } from "../support/stop-the-clock.ts";
 
 const { CREATED, UPDATED, DELETED, SNAPSHOT, SNAPSHOT_END, HEARTBEAT } = WatchEventType;
 const REASON = new Error("the end");
@@ -75,18 +76,13 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await setImmediate();
 }
 
-function stopTheClock(): void {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-  onTestFinished(() => void vi.useRealTimers());
-}
-
 describe("the heartbeats of watchUsers", () => {
   it.each([
     { asked: "nothing", request: {}, ms: 5000 },
     { asked: "0.1 s", request: { heartbeatInterval: { seconds: 0n, nanos: 100_000_000 } }, ms: 100 },
     { asked: "300 s", request: { heartbeatInterval: { seconds: 300n, nanos: 0 } }, ms: 300_000 },
   ])("come after $ms ms without an event when the client asks for $asked", async ({ request, ms }) => {
-    stopTheClock();
+    const timers = stopTheClock("setTimeout", "performance");
     const { users, watch } = watchedUsers();
     const { events } = watch(request);
     const seen: WatchEventType[] = [];
@@ -113,7 +109,7 @@ describe("the heartbeats of watchUsers", () => {
     await reading;
     expect(seen.at(-1)).toBe(HEARTBEAT);
     await events.return?.();
-    expect(vi.getTimerCount()).toBe(0);
+    expect(timers()).toBe(0);
   });
 });
 
@@ -142,7 +138,7 @@ describe("the snapshot of watchUsers", () => {
   });
 
   it("does not delay heartbeats by changes that it shows already", async () => {
-    stopTheClock();
+    stopTheClock("setTimeout", "performance");
     const { users, watch } = watchedUsers(() => createOne(users, `${Math.random()}@example.com`));
     const { events } = watch({ snapshot: true });
     expect((await take(events, 2)).map(([type]) => type)).toEqual([SNAPSHOT, SNAPSHOT_END]);
@@ -157,7 +153,7 @@ describe("the snapshot of watchUsers", () => {
 
 describe("watchUsers", () => {
   it("follows nothing before a snapshot is over, and nothing any more however the call ends", async () => {
-    stopTheClock();
+    const timers = stopTheClock("setTimeout", "performance");
     const { users, bus, watch } = watchedUsers();
     await users.create(drafts(40), SCOPE);
     const [returning, aborted, unread] = [watch({ snapshot: true }), watch(), watch()];
@@ -179,7 +175,7 @@ describe("watchUsers", () => {
     returning.context.abort(REASON);
     await expect(waiting).rejects.toBe(REASON);
     await settle();
-    expect([bus.followers, vi.getTimerCount()]).toEqual([0, 0]);
+    expect([bus.followers, timers()]).toEqual([0, 0]);
   });
 
   it("leaves nothing behind when the users cannot be read", async () => {

@@ -2,7 +2,7 @@ import { type Client, createClient, type Interceptor, type Transport } from "@co
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { status } from "@grpc/grpc-js";
 import pino from "pino";
-import { expect, onTestFinished } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
 import type { Application, ServedService } from "../../src/application.ts";
 import { type Config, parseConfig } from "../../src/config.ts";
 import type { Principal } from "../../src/domain/principal.ts";
@@ -37,7 +37,29 @@ export interface TestServerOptions {
 }
 
 /** Starts a real server on a free port. It is stopped after the test, which fails if a call is still open then. */
-export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+export async function startTestServer(options?: TestServerOptions): Promise<TestServer> {
+  const server = await openTestServer(options);
+  onTestFinished(() => closeTestServer(server));
+  return server;
+}
+
+/** Starts a server as startTestServer does, and waits until calls are served, as they are once the database is found. */
+export async function servingTestServer(options?: TestServerOptions): Promise<TestServer> {
+  return untilServing(await startTestServer(options));
+}
+
+/** A server for all tests of a group, for which it is started and stopped. To be called where tests are collected. */
+export function sharedTestServer(options?: TestServerOptions): () => TestServer {
+  let server: TestServer | undefined;
+  beforeAll(async () => {
+    server = await openTestServer(options);
+  });
+  afterAll(() => server && closeTestServer(server));
+  return () => server ?? expect.fail("the server is there while tests run");
+}
+
+/** Starts a server as startTestServer does, which the caller closes. */
+export async function openTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const { environment = {}, services, tlsLookMs } = options;
   const given = testConfig(environment);
   const tls = given.tls && tlsLookMs !== undefined ? { ...given.tls, lookMs: tlsLookMs } : given.tls;
@@ -45,16 +67,17 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const logs = new LogLines();
   const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
   const server = await startServer(config, logger, services && applicationOf(services));
-  onTestFinished(async () => {
-    await server.stop();
-    expect(server.openCalls, "calls left open").toBe(0);
-  });
   return { port: server.port, address: `127.0.0.1:${server.port}`, config, server, logs };
 }
 
-/** Starts a server as startTestServer does, and waits until calls are served, as they are once the database is found. */
-export async function servingTestServer(options?: TestServerOptions): Promise<TestServer> {
-  const server = await startTestServer(options);
+/** Stops a server, and fails if a call is still open then. */
+export async function closeTestServer({ server }: TestServer): Promise<void> {
+  await server.stop();
+  expect(server.openCalls, "calls left open").toBe(0);
+}
+
+/** Returns the server once calls are served. */
+export async function untilServing(server: TestServer): Promise<TestServer> {
   const watching = new AbortController();
   for await (const { status: health } of createClient(Health, transportTo(server, null)).watch({}, watching)) {
     if (health !== ServingStatus.SERVING) continue;

@@ -22,8 +22,11 @@ interface Lent {
   readonly eraser: Client;
 }
 
-/** The changes go after the users, whose triggers note that these go. Takes less time than TRUNCATE for so few rows. */
-const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
+/**
+ * Makes a database of the service as empty as a new one. The changes go after the users, whose triggers note that these
+ * go. Takes less time than TRUNCATE for so few rows.
+ */
+export const EMPTY = `BEGIN; LOCK users; SET CONSTRAINTS ALL IMMEDIATE;
   DELETE FROM users; DELETE FROM changes; DELETE FROM creation_requests; DELETE FROM audit_records;
   DELETE FROM chat_texts; DELETE FROM chat_rooms; DELETE FROM chat_erased_authors; DELETE FROM presences;
   DELETE FROM document_operations; DELETE FROM documents;

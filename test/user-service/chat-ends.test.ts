@@ -1,18 +1,23 @@
 import { describe, expect, it } from "vitest";
+import { FULL } from "../support/full.ts";
 import { JOIN, LEAVE, TEXT } from "./chat-member.ts";
 import { PLACES, presencesIn } from "./chat-places.ts";
 
 const ROOM = "lobby";
+/** More than are delivered at once. */
+const MANY = FULL ? 1000 : 200;
 
-describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ open }) => {
+describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ lend }) => {
+  const open = lend();
+
   it("delivers the texts that are under way, and ends with OK", async () => {
     const place = await open();
     const [ada, bob] = [place.enter("ada"), place.enter("bob", 1)];
     await bob.join(ROOM);
     ada.say({ room: ROOM, type: JOIN });
-    for (let index = 1; index <= 1000; index++) ada.post(ROOM, `text ${index}`);
+    for (let index = 1; index <= MANY; index++) ada.post(ROOM, `text ${index}`);
     expect(await ada.finish()).toBeUndefined();
-    const texts = Array.from({ length: 1000 }, (_, index) => `${index + 1} ada: text ${index + 1}`);
+    const texts = Array.from({ length: MANY }, (_, index) => `${index + 1} ada: text ${index + 1}`);
     expect(ada.textsIn(ROOM)).toEqual(texts);
     expect(await bob.finish()).toBeUndefined();
     expect(bob.textsIn(ROOM)).toEqual(texts);
@@ -22,13 +27,13 @@ describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ open }) 
     const place = await open();
     const ada = place.enter("ada");
     ada.say({ room: ROOM, type: JOIN });
-    for (let index = 1; index <= 500; index++) ada.post(ROOM, `text ${index}`);
+    for (let index = 1; index <= MANY; index++) ada.post(ROOM, `text ${index}`);
     expect(await ada.finish()).toBeUndefined();
     const bob = place.enter("bob", 1);
     bob.say({ room: ROOM, type: JOIN });
     expect(await bob.finish()).toBeUndefined();
-    expect(bob.textsIn(ROOM)).toHaveLength(500);
-    expect(bob.heard.at(500)).toBe("joined at 500");
+    expect(bob.textsIn(ROOM)).toHaveLength(MANY);
+    expect(bob.heard.at(MANY)).toBe(`joined at ${MANY}`);
   });
 
   it("ends at once when there is nothing to deliver", async () => {
@@ -76,7 +81,9 @@ describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ open }) 
   });
 });
 
-describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open }) => {
+describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open: openNew, lend }) => {
+  const open = lend();
+
   it.each([
     ["the client half-closes", "finish", undefined],
     ["the client cancels", "cut", "Canceled"],
@@ -100,7 +107,7 @@ describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open }) =
   });
 
   it("writes nothing of what was said, where, and by whom into the log", async () => {
-    const place = await open();
+    const place = await openNew();
     const [ada, bob] = [place.enter("secret ada"), place.enter("secret bob", 1)];
     for (const member of [ada, bob]) await member.join("secret room");
     ada.post("secret room", "secret text", "secret id");
@@ -117,7 +124,7 @@ describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open }) =
   });
 
   it("fails with UNAVAILABLE when the server stops, and whoever joins again elsewhere misses nothing", async () => {
-    const place = await open();
+    const place = await openNew();
     const [ada, bob] = [place.enter("ada"), place.enter("bob", 1)];
     for (const member of [ada, bob]) await member.join(ROOM);
     ada.post(ROOM, "one", "1");

@@ -1,6 +1,7 @@
 import { expect, onTestFinished } from "vitest";
 import type { PrincipalRole } from "../../src/domain/principal.ts";
 import { freshDatabase, query } from "../support/database.ts";
+import { emptyReplicas } from "../support/replicas.ts";
 import { servingTestServer, startTestServer, type TestServer, userClient } from "../support/server.ts";
 import { Member } from "./chat-member.ts";
 
@@ -14,13 +15,34 @@ export interface Place {
 }
 
 /** Where rooms can be. */
-export const PLACES: readonly { where: string; open: (environment?: Record<string, string>) => Promise<Place> }[] = [
+export const PLACES: readonly {
+  where: string;
+  /** Opens a place for one test. */
+  open: (environment?: Record<string, string>) => Promise<Place>;
+  /**
+   * Returns what opens a place for one test after the other, none of which stops a server. To be called where tests are
+   * collected.
+   */
+  lend: () => () => Promise<Place>;
+}[] = [
+  { where: "in memory", open: openInMemory, lend: () => openInMemory },
   {
-    where: "in memory",
-    open: async (environment = {}) => placeOf([await startTestServer({ environment })], undefined),
+    where: "of two replicas on PostgreSQL",
+    open: openReplicas,
+    lend() {
+      const empty = emptyReplicas(2);
+      return async () => {
+        const { servers, url } = await empty();
+        onTestFinished(() => expect.poll(() => presencesIn(url), { message: "presences left behind" }).toBe(0));
+        return placeOf(servers, url);
+      };
+    },
   },
-  { where: "of two replicas on PostgreSQL", open: openReplicas },
 ];
+
+async function openInMemory(environment: Record<string, string> = {}): Promise<Place> {
+  return placeOf([await startTestServer({ environment })], undefined);
+}
 
 async function openReplicas(environment: Record<string, string> = {}): Promise<Place> {
   const databaseUrl = await freshDatabase();
@@ -33,7 +55,7 @@ async function openReplicas(environment: Record<string, string> = {}): Promise<P
   return placeOf(servers, databaseUrl);
 }
 
-function placeOf(servers: [TestServer, ...TestServer[]], databaseUrl: string | undefined): Place {
+function placeOf(servers: Place["servers"], databaseUrl: string | undefined): Place {
   const members: Member[] = [];
   onTestFinished(() => {
     for (const member of members) member.cut();

@@ -18,7 +18,9 @@ import { createUser, updateUser } from "./users.ts";
 
 const ROOM = "lobby";
 
-describe.each(PLACES)("Chat, in rooms $where", ({ open }) => {
+describe.each(PLACES)("Chat, in rooms $where", ({ lend }) => {
+  const open = lend();
+
   it("fails with FAILED_PRECONDITION for a room that the client is in", async () => {
     const ada = (await open()).enter("ada");
     await ada.join(ROOM);

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { failureOf } from "../support/errors.ts";
 import { newUsers, startTestServer, streamOf, userClient } from "../support/server.ts";
-import { createUser, getUser, idsOf, listUsers, startClient, updateUser } from "./users.ts";
+import { createUser, emptyServices, getUser, idsOf, listUsers, updateUser } from "./users.ts";
+
+const emptyService = emptyServices();
 
 const MISMATCH = {
   code: "Aborted",
@@ -12,7 +14,7 @@ const MISMATCH = {
 
 describe("DeleteUser", () => {
   it("deletes a user", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(3)));
     const [first, id = "", third] = userIds;
     expect((await client.deleteUser({ id })).success).toBe(true);
@@ -25,7 +27,7 @@ describe("DeleteUser", () => {
   });
 
   it("fails with NOT_FOUND the second time, and for an id that never was", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id } = await createUser(client);
     await client.deleteUser({ id });
     for (const gone of [id, "nobody ☃"]) {
@@ -40,14 +42,14 @@ describe("DeleteUser", () => {
   });
 
   it("fails with NOT_FOUND for a user who is gone, whatever the etag", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id, etag } = await createUser(client);
     await client.deleteUser({ id });
     expect(await failureOf(client.deleteUser({ id, etag }))).toMatchObject({ code: "NotFound" });
   });
 
   it("fails with ABORTED when the user has another etag, and deletes nobody", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id, etag } = await createUser(client);
     const changed = await updateUser(client, { id, name: "changed" });
     for (const stale of [etag, "x", ` ${changed.etag}`]) {
@@ -60,13 +62,13 @@ describe("DeleteUser", () => {
   });
 
   it("deletes the user who has the etag", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id, etag } = await createUser(client);
     expect((await client.deleteUser({ id, etag })).success).toBe(true);
   });
 
   it("frees e-mail address and username at once, for another user", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const fields = { email: "ada@example.com", username: "ada" };
     const first = await createUser(client, fields);
     await client.deleteUser({ id: first.id });
@@ -76,7 +78,7 @@ describe("DeleteUser", () => {
   });
 
   it("fails with INVALID_ARGUMENT for an id and an etag that are too long, and for an empty id", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     expect(await failureOf(client.deleteUser({ id: "é".repeat(65), etag: "é".repeat(33) }))).toMatchObject({
       code: "InvalidArgument",
       violations: ["id: STRING_MAX_BYTES", "etag: STRING_MAX_BYTES"],
@@ -97,7 +99,7 @@ describe("DeleteUser", () => {
   });
 
   it("deletes once when it is sent many times at once", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id } = await createUser(client);
     const calls = await Promise.allSettled(Array.from({ length: 10 }, () => client.deleteUser({ id })));
     expect(calls.filter(({ status }) => status === "fulfilled")).toHaveLength(1);

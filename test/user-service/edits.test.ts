@@ -2,42 +2,45 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import type { Principal } from "../../src/domain/principal.ts";
 import { WatchEventType } from "../../src/gen/user/v1/watch_pb.ts";
-import { freshDatabase } from "../support/database.ts";
 import { EditCallOfTest } from "../support/edit-call.ts";
 import { failureOf } from "../support/errors.ts";
 import { FULL } from "../support/full.ts";
+import { emptyReplicas } from "../support/replicas.ts";
 import { ADMIN, servingTestServer, type TestServer, userClient } from "../support/server.ts";
 import { upload } from "./upload-files.ts";
 import { createUser, getUser, updateUser } from "./users.ts";
 
-type Replicas = readonly [TestServer, TestServer];
+type Two = readonly [TestServer, TestServer];
 
 const ADA: Principal = { id: "ada", role: "user" };
 const BOB: Principal = { id: "bob", role: "user" };
 
 /** Where two editors may be: each test goes for all, in the short form without the one that lies between the others. */
-const PLACES: Readonly<Record<string, () => Promise<Replicas>>> = {
-  "in memory": async () => {
-    const server = await servingTestServer();
-    return [server, server];
-  },
-  ...(FULL && {
-    "in PostgreSQL": async () => {
-      const server = await servingTestServer({ environment: { DATABASE_URL: await freshDatabase() } });
-      return [server, server];
-    },
-  }),
-  "on two replicas": async () => {
-    const environment = { DATABASE_URL: await freshDatabase() };
-    return [await servingTestServer({ environment }), await servingTestServer({ environment })];
-  },
-};
+const PLACES: readonly { where: string; lend: () => () => Promise<Two> }[] = [
+  { where: "in memory", lend: () => async () => twice(await servingTestServer()) },
+  ...(FULL ? [{ where: "in PostgreSQL", lend: () => lendReplicas(1) }] : []),
+  { where: "on two replicas", lend: () => lendReplicas(2) },
+];
+
+function twice(server: TestServer): Two {
+  return [server, server];
+}
+
+function lendReplicas(count: number): () => Promise<Two> {
+  const empty = emptyReplicas(count);
+  return async () => {
+    const [first, second = first] = (await empty()).servers;
+    return [first, second];
+  };
+}
 
 function call(server: TestServer, principal: Principal = ADMIN): EditCallOfTest {
   return new EditCallOfTest(userClient(server, principal));
 }
 
-describe.each(Object.entries(PLACES))("CollaborativeEdit, %s", (_name, start) => {
+describe.each(PLACES)("CollaborativeEdit, $where", ({ lend }) => {
+  const start = lend();
+
   /** Two editors, Ada and Bob, of a text. */
   async function startEditors(bio = "Hello") {
     const servers = await start();

@@ -2,7 +2,18 @@ import { describe, expect, it } from "vitest";
 import type { User } from "../../src/gen/user/v1/user_pb.ts";
 import { failureOf } from "../support/errors.ts";
 import { newUsers, streamOf } from "../support/server.ts";
-import { COMPLETE, createLargeUsers, createUser, idsOf, listUsers, startClient, type UserClient } from "./users.ts";
+import {
+  COMPLETE,
+  createLargeUsers,
+  createUser,
+  emptyServices,
+  idsOf,
+  listUsers,
+  startClient,
+  type UserClient,
+} from "./users.ts";
+
+const emptyService = emptyServices();
 
 interface PageRequest {
   readonly pageSize?: number;
@@ -25,7 +36,7 @@ const LISTINGS: readonly (readonly [name: string, list: List])[] = [
 
 describe.each(LISTINGS)("%s", (_name, list) => {
   it("lists pages, oldest first, and ends without a token", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(25)));
 
     const first = await list(client, { pageSize: 12 });
@@ -36,30 +47,23 @@ describe.each(LISTINGS)("%s", (_name, list) => {
   });
 
   it("lists users with all that is known of them", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const user = await createUser(client, COMPLETE);
     expect((await list(client, {})).users).toEqual([user]);
   });
 
   it("sends no token when the page ends with the last user", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     await client.createUsers(streamOf(...newUsers(5)));
     expect((await list(client, { pageSize: 5 })).next).toBeNull();
   });
 
   it("lists nobody when there are no users", async () => {
-    expect(await list(await startClient(), {})).toEqual({ users: [], next: null });
-  });
-
-  it("reads page size 0 as 10, and above 1000 as 1000", async () => {
-    const client = await startClient();
-    await client.createUsers(streamOf(...newUsers(1001)));
-    expect((await list(client, {})).users).toHaveLength(10);
-    expect((await list(client, { pageSize: 2_000_000_000 })).users).toHaveLength(1000);
+    expect(await list(await emptyService(), {})).toEqual({ users: [], next: null });
   });
 
   it("fails with INVALID_ARGUMENT for a negative page size", async () => {
-    expect(await failureOf(list(await startClient(), { pageSize: -1 }))).toMatchObject({
+    expect(await failureOf(list(await emptyService(), { pageSize: -1 }))).toMatchObject({
       code: "InvalidArgument",
       message: "invalid request: page_size must be greater than or equal to 0",
       reason: "INVALID_REQUEST",
@@ -68,15 +72,15 @@ describe.each(LISTINGS)("%s", (_name, list) => {
   });
 
   it("fails with INVALID_ARGUMENT for a page token above 1024 bytes", async () => {
-    expect(await failureOf(list(await startClient(), { pageToken: "x".repeat(1025) }))).toMatchObject({
+    expect(await failureOf(list(await emptyService(), { pageToken: "x".repeat(1025) }))).toMatchObject({
       code: "InvalidArgument",
       violations: ["page_token: STRING_MAX_BYTES"],
     });
   });
 
   it("fails with INVALID_ARGUMENT for a forged token and for one of another service", async () => {
-    const client = await startClient();
-    const other = await startClient();
+    const client = await emptyService();
+    const other = await emptyService();
     for (const each of [client, other]) await each.createUsers(streamOf(...newUsers(2)));
     const foreign = (await list(other, { pageSize: 1 })).next ?? "";
     for (const pageToken of ["forged", foreign]) {
@@ -97,7 +101,7 @@ describe.each(LISTINGS)("%s", (_name, list) => {
   });
 
   it("neither repeats nor skips a user when others are created and deleted between two pages", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const early = await client.createUsers(streamOf(...newUsers(6, "early")));
     const first = await list(client, { pageSize: 2 });
     // The last user of the page, whom its token names, the next one, and one further on.
@@ -109,7 +113,7 @@ describe.each(LISTINGS)("%s", (_name, list) => {
   });
 
   it("lists a user who is changed between two pages no second time", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(4)));
     const first = await list(client, { pageSize: 2 });
     await client.updateUser({ user: { id: userIds[0] ?? "", name: "changed" } });
@@ -120,8 +124,17 @@ describe.each(LISTINGS)("%s", (_name, list) => {
 });
 
 describe("ListUsers and ListUsersPage", () => {
+  it("read page size 0 as 10, and above 1000 as 1000", async () => {
+    const client = await emptyService();
+    await client.createUsers(streamOf(...newUsers(1001)));
+    for (const [, list] of LISTINGS) {
+      expect((await list(client, {})).users).toHaveLength(10);
+      expect((await list(client, { pageSize: 2_000_000_000 })).users).toHaveLength(1000);
+    }
+  });
+
   it("list the same pages, and continue each other's", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     await client.createUsers(streamOf(...newUsers(23)));
     let request = { pageSize: 5, pageToken: "" };
     let pages = 0;
@@ -141,7 +154,7 @@ describe("ListUsers and ListUsersPage", () => {
 
 describe("ListUsersPage", () => {
   it("ends a page where clients could not receive more, and goes on with the next", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const ids = await createLargeUsers(client, 300);
     const read: User[] = [];
     let pageToken = "";
@@ -156,24 +169,20 @@ describe("ListUsersPage", () => {
 });
 
 describe("ListUsers with stream_all", () => {
-  const COUNT = 2500;
-
-  it("streams all users, oldest first, and no token", async () => {
-    const client = await startClient();
-    const { userIds } = await client.createUsers(streamOf(...newUsers(COUNT)));
-    const { users, next } = await listUsers(client, { streamAll: true });
-    expect(idsOf(users)).toEqual(userIds);
-    expect(next).toBeNull();
-  });
-
-  it.each([0, 1, 1000, 1001, 2000])("streams all users when there are %d", async (count) => {
-    const client = await startClient();
-    const userIds = count === 0 ? [] : (await client.createUsers(streamOf(...newUsers(count)))).userIds;
-    expect(idsOf((await listUsers(client, { streamAll: true })).users)).toEqual(userIds);
+  it("streams all users, oldest first and however many they are, and no token", async () => {
+    const client = await emptyService();
+    const ids: string[] = [];
+    for (const count of [0, 1, 1000, 1001, 2000]) {
+      const more = newUsers(count).slice(ids.length);
+      if (more.length > 0) ids.push(...(await client.createUsers(streamOf(...more))).userIds);
+      const { users, next } = await listUsers(client, { streamAll: true });
+      expect(idsOf(users), `${count} users`).toEqual(ids);
+      expect(next).toBeNull();
+    }
   });
 
   it("streams users with all that is known of them, before and after they were got", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const created = await createUser(client, COMPLETE);
     expect((await listUsers(client, { streamAll: true })).users).toEqual([created]);
     expect((await client.getUser({ id: created.id })).user).toEqual(created);
@@ -181,8 +190,8 @@ describe("ListUsers with stream_all", () => {
   });
 
   it("starts where a page token says, of either method", async () => {
-    const client = await startClient();
-    const { userIds } = await client.createUsers(streamOf(...newUsers(COUNT)));
+    const client = await emptyService();
+    const { userIds } = await client.createUsers(streamOf(...newUsers(1100)));
     const streamed = await listUsers(client, { pageSize: 7 });
     const page = await client.listUsersPage({ pageSize: 7 });
     for (const pageToken of [streamed.next ?? "", page.nextPageToken]) {
@@ -193,7 +202,7 @@ describe("ListUsers with stream_all", () => {
   });
 
   it("takes no notice of the page size, but refuses one that is negative", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(20)));
     for (const pageSize of [1, 5000])
       expect(idsOf((await listUsers(client, { streamAll: true, pageSize })).users)).toEqual(userIds);
@@ -203,7 +212,7 @@ describe("ListUsers with stream_all", () => {
   });
 
   it("fails with INVALID_ARGUMENT for a page token that this service did not make", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     expect(await failureOf(listUsers(client, { streamAll: true, pageToken: "forged" }))).toMatchObject({
       code: "InvalidArgument",
       violations: ["page_token: PAGE_TOKEN_INVALID"],
@@ -211,11 +220,12 @@ describe("ListUsers with stream_all", () => {
   });
 
   it("streams every user once who is neither created nor deleted meanwhile", async () => {
-    const client = await startClient();
+    const client = await emptyService();
+    const count = 2500;
     const name = "x".repeat(500);
-    const { userIds } = await client.createUsers(streamOf(...newUsers(COUNT).map((user) => ({ ...user, name }))));
+    const { userIds } = await client.createUsers(streamOf(...newUsers(count).map((user) => ({ ...user, name }))));
     // Those who end a page of the service, their neighbours, and the ends.
-    const deleted = [0, 998, 999, 1000, 1998, 1999, 2000, COUNT - 1].map((index) => userIds[index] ?? "");
+    const deleted = [0, 998, 999, 1000, 1998, 1999, 2000, count - 1].map((index) => userIds[index] ?? "");
 
     const seen: string[] = [];
     for await (const { id } of client.listUsers({ streamAll: true })) {

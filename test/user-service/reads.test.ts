@@ -3,11 +3,13 @@ import { describe, expect, it } from "vitest";
 import { UserRole, UserStatus } from "../../src/gen/user/v1/user_pb.ts";
 import { failureOf } from "../support/errors.ts";
 import { newUsers, streamOf } from "../support/server.ts";
-import { COMPLETE, createLargeUsers, createUser, idsOf, startClient } from "./users.ts";
+import { COMPLETE, createLargeUsers, createUser, emptyServices, idsOf } from "./users.ts";
+
+const emptyService = emptyServices();
 
 describe("GetUser", () => {
   it("gets a user as it was created", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const before = Date.now();
     const { userIds } = await client.createUsers(streamOf({ email: " Ada@Example.com", name: "Ada  Lovelace " }));
     const { user } = await client.getUser({ id: userIds[0] ?? "" });
@@ -25,14 +27,14 @@ describe("GetUser", () => {
   });
 
   it("gets all that is known of a user", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const created = await createUser(client, COMPLETE);
     expect(created).toMatchObject(COMPLETE);
     expect((await client.getUser({ id: created.id })).user).toEqual(created);
   });
 
   it("fails with NOT_FOUND for an unknown id of any form", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     for (const id of ["x", "no uuid ☃", "a".repeat(128)]) {
       expect(await failureOf(client.getUser({ id }))).toMatchObject({
         code: "NotFound",
@@ -45,7 +47,7 @@ describe("GetUser", () => {
   });
 
   it("fails with INVALID_ARGUMENT for an empty id and for one above 128 bytes", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     expect(await failureOf(client.getUser({ id: "" }))).toMatchObject({
       code: "InvalidArgument",
       message: "invalid request: id must be at least 1 bytes",
@@ -62,7 +64,7 @@ describe("GetUser", () => {
 
 describe("BatchGetUsers", () => {
   it("gets the users in the order of their ids", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(5)));
     const ids = [3, 0, 4].map((index) => userIds[index] ?? "");
     const { users, missingIds } = await client.batchGetUsers({ ids });
@@ -72,14 +74,14 @@ describe("BatchGetUsers", () => {
   });
 
   it("answers an id that occurs twice twice", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(2)));
     const ids = [0, 1, 0].map((index) => userIds[index] ?? "");
     expect(idsOf((await client.batchGetUsers({ ids })).users)).toEqual(ids);
   });
 
   it("lists ids that are no user's apart, in the order of the request", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id } = await createUser(client);
     const { users, missingIds } = await client.batchGetUsers({ ids: ["zed", id, "☃", id, "zed"] });
     expect(idsOf(users)).toEqual([id, id]);
@@ -87,18 +89,18 @@ describe("BatchGetUsers", () => {
   });
 
   it("lists the id of a user who has been deleted among the missing", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { id } = await createUser(client);
     await client.deleteUser({ id });
     expect(await client.batchGetUsers({ ids: [id] })).toMatchObject({ users: [], missingIds: [id] });
   });
 
   it("gets nobody for no ids", async () => {
-    expect(await (await startClient()).batchGetUsers({})).toMatchObject({ users: [], missingIds: [] });
+    expect(await (await emptyService()).batchGetUsers({})).toMatchObject({ users: [], missingIds: [] });
   });
 
   it("gets 1000 users at once, and fails with INVALID_ARGUMENT for one more", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const { userIds } = await client.createUsers(streamOf(...newUsers(1001)));
     const ids = userIds.slice(0, 1000).toReversed();
     expect(idsOf((await client.batchGetUsers({ ids })).users)).toEqual(ids);
@@ -110,7 +112,7 @@ describe("BatchGetUsers", () => {
   });
 
   it("fails with INVALID_ARGUMENT for an empty id and for one above 128 bytes", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     expect(await failureOf(client.batchGetUsers({ ids: ["fine", "", "é".repeat(65)] }))).toMatchObject({
       code: "InvalidArgument",
       violations: ["ids[1]: STRING_MIN_BYTES", "ids[2]: STRING_MAX_BYTES"],
@@ -119,7 +121,7 @@ describe("BatchGetUsers", () => {
   });
 
   it("fails with RESOURCE_EXHAUSTED for more than clients receive in one message, and never above that", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const ids = await createLargeUsers(client, 100);
     expect(await failureOf(client.batchGetUsers({ ids }))).toMatchObject({
       code: "ResourceExhausted",

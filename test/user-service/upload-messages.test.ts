@@ -19,7 +19,9 @@ import {
   type UploadMessage,
   upload,
 } from "./upload-files.ts";
-import { createUser, startClient } from "./users.ts";
+import { createUser, emptyServices, startClient } from "./users.ts";
+
+const emptyService = emptyServices();
 
 const FILE = "email,name\nada@example.com,Ada\n";
 
@@ -53,7 +55,7 @@ describe("UploadUserData", () => {
       "messages[1].chunk.data: BYTES_MAX_LEN",
     ],
   ])("fails with INVALID_ARGUMENT for %s", async (_what, messages, violation) => {
-    const client = await startClient();
+    const client = await emptyService();
     const failure = await failureOf(send(client, messages));
     expect(failure).toMatchObject({ code: "InvalidArgument", violations: [violation] });
     expect(await everybody(client)).toEqual([]);
@@ -64,7 +66,7 @@ describe("UploadUserData", () => {
     ["comes twice", [0, 5, 5]],
     ["comes before another", [5, 0]],
   ])("fails with DATA_LOSS for a chunk that %s", async (_what, offsets) => {
-    const client = await startClient();
+    const client = await emptyService();
     const chunks = offsets.map((offset) => chunkMessage(offset, FILE.slice(offset, offset + 5)));
     const failure = await failureOf(send(client, [headerMessage(headerOf(FILE)), ...chunks]));
     expect(failure).toMatchObject({ code: "DataLoss", reason: "UPLOAD_DAMAGED" });
@@ -89,7 +91,7 @@ describe("UploadUserData", () => {
   });
 
   it("takes a file of no bytes for what it is", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     expect(summaryOf(await upload(client, "", NDJSON))).toEqual(NOTHING);
     expect(await failureOf(upload(client, ""))).toMatchObject({ violations: ["file: COLUMN_MISSING"] });
   });
@@ -101,7 +103,7 @@ describe("UploadUserData", () => {
   });
 
   it("reports a JSON object whose facts have a key that is none, and does not repeat the key", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const rows = ["__proto__", "a b", "é"].map((key) => `{"email":"a@b","name":"A","metadata":{"${key}":"x"}}\n`);
     const { failures } = await upload(client, rows.join(""), NDJSON);
     expect(failures.map(({ line, field, reason }) => [Number(line), field, reason])).toEqual([
@@ -113,7 +115,7 @@ describe("UploadUserData", () => {
   });
 
   it("reports a row that gives a user too many facts, together with those that are there", async () => {
-    const client = await startClient();
+    const client = await emptyService();
     const facts = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`fact${index}`, "x"]));
     await createUser(client, { email: "ada@example.com", name: "Ada", metadata: facts });
     const file = "email,name,metadata.fact1,metadata.other\nada@example.com,Ada,y,\nada@example.com,Ada,,x\n";

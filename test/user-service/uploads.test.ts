@@ -4,19 +4,26 @@ import type { Principal } from "../../src/domain/principal.ts";
 import { UploadFormat } from "../../src/gen/user/v1/upload_pb.ts";
 import { UserRole, UserStatus } from "../../src/gen/user/v1/user_pb.ts";
 import { WatchEventType } from "../../src/gen/user/v1/watch_pb.ts";
-import { freshDatabase } from "../support/database.ts";
 import { failureOf } from "../support/errors.ts";
-import { servingTestServer, userClient } from "../support/server.ts";
+import { emptyReplicas } from "../support/replicas.ts";
+import { startTestServer, type TestServer, userClient } from "../support/server.ts";
 import { csvOf, everybody, NDJSON, NOTHING, summaryOf, upload } from "./upload-files.ts";
 import { createUser, getUser, updateUser } from "./users.ts";
 
 const SERVICE: Principal = { id: "importer", role: "service" };
 const FILE = "email,name\nada@example.com,Ada\n";
 
+function lendPostgres(): () => Promise<TestServer> {
+  const empty = emptyReplicas(1);
+  return async () => (await empty()).servers[0];
+}
+
 describe.each([
-  ["in memory", async () => servingTestServer()],
-  ["in PostgreSQL", async () => servingTestServer({ environment: { DATABASE_URL: await freshDatabase() } })],
-])("UploadUserData, with users %s", (_where, start) => {
+  { where: "in memory", lend: () => () => startTestServer() },
+  { where: "in PostgreSQL", lend: lendPostgres },
+])("UploadUserData, with users $where", ({ lend }) => {
+  const start = lend();
+
   it("imports a CSV file, whatever pieces it comes in", async () => {
     const client = userClient(await start());
     for (const [round, chunkBytes] of [1, 7, 1000].entries()) {

@@ -1,13 +1,22 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@connectrpc/connect";
-import { expect } from "vitest";
+import { afterAll, expect, onTestFinished } from "vitest";
 import { type User, UserRole, type UserSchema, UserStatus } from "../../src/gen/user/v1/user_pb.ts";
 import type {
   CreateUserRequestSchema,
   ListUsersRequestSchema,
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
-import { collect, newUsers, startTestServer, streamOf, userClient } from "../support/server.ts";
+import {
+  closeTestServer,
+  collect,
+  newUsers,
+  openTestServer,
+  startTestServer,
+  streamOf,
+  type TestServer,
+  userClient,
+} from "../support/server.ts";
 
 export type UserClient = Client<typeof UserService>;
 export type CreateUserInit = MessageInitShape<typeof CreateUserRequestSchema>;
@@ -30,6 +39,40 @@ export const COMPLETE = {
 /** A client of a server of its own, as an admin. */
 export async function startClient(environment: Record<string, string> = {}): Promise<UserClient> {
   return userClient(await startTestServer({ environment }));
+}
+
+/** To delete more users than these takes longer than to start another server. */
+const FEW_USERS = 8;
+
+/**
+ * Returns what gives a test a client, as an admin, of a service without users: of one that an earlier test had, or of a
+ * new one. To be called where tests are collected; after the last of them, all servers are stopped.
+ */
+export function emptyServices(): () => Promise<UserClient> {
+  const opened: TestServer[] = [];
+  const idle: UserClient[] = [];
+  afterAll(() => Promise.all(opened.map(closeTestServer)));
+  return async () => {
+    const client = idle.pop() ?? (await open());
+    onTestFinished(async () => {
+      if (await empty(client)) idle.push(client);
+    });
+    return client;
+  };
+
+  async function open(): Promise<UserClient> {
+    const server = await openTestServer();
+    opened.push(server);
+    return userClient(server);
+  }
+}
+
+/** Deletes all users, and returns whether there are none any more. */
+async function empty(client: UserClient): Promise<boolean> {
+  const { users, nextPageToken } = await client.listUsersPage({ pageSize: FEW_USERS });
+  if (nextPageToken !== "") return false;
+  for (const { id } of users) await client.deleteUser({ id });
+  return true;
 }
 
 /** Creates a user, of whom the test says what matters. */

@@ -10,6 +10,7 @@ import {
 import { freshDatabase } from "../support/database.ts";
 import { type Failure, toFailure } from "../support/errors.ts";
 import { FULL } from "../support/full.ts";
+import { emptyReplicas } from "../support/replicas.ts";
 import { servingTestServer, startTestServer, type TestServer, userClient } from "../support/server.ts";
 import type { UserClient } from "./users.ts";
 
@@ -29,26 +30,50 @@ export interface WatchedService {
   readonly url?: string;
 }
 
-async function onPostgres(replicas: number): Promise<WatchedService> {
-  const url = await freshDatabase();
-  const start = () => servingTestServer({ environment: { DATABASE_URL: url } });
-  const [watching = expect.fail(), writing = watching] = await Promise.all(Array.from({ length: replicas }, start));
-  // Both at once: each of them waits for its clients.
-  onTestFinished(async () => void (await Promise.all([watching.server.stop(), writing.server.stop()])));
-  return { watching, writing, url };
+/** A way in which the service is deployed. */
+interface Deployment {
+  readonly where: string;
+  /** Deploys it for one test. */
+  start(): Promise<WatchedService>;
+  /**
+   * Returns what deploys it for one test after the other, none of which stops a server. To be called where tests are
+   * collected.
+   */
+  lend(): () => Promise<WatchedService>;
+}
+
+async function inMemory(): Promise<WatchedService> {
+  const server = await startTestServer();
+  return { watching: server, writing: server };
+}
+
+function onPostgres(where: string, replicas: number): Deployment {
+  return {
+    where,
+    async start() {
+      const url = await freshDatabase();
+      const start = () => servingTestServer({ environment: { DATABASE_URL: url } });
+      const [watching = expect.fail(), writing = watching] = await Promise.all(Array.from({ length: replicas }, start));
+      // Both at once: each of them waits for its clients.
+      onTestFinished(async () => void (await Promise.all([watching.server.stop(), writing.server.stop()])));
+      return { watching, writing, url };
+    },
+    lend() {
+      const empty = emptyReplicas(replicas);
+      return async () => {
+        const { servers, url } = await empty();
+        const [watching, writing = watching] = servers;
+        return { watching, writing, url };
+      };
+    },
+  };
 }
 
 /** Every way in which the service is deployed; in the short form, without the one that lies between the others. */
-export const DEPLOYMENTS: readonly (readonly [name: string, start: () => Promise<WatchedService>])[] = [
-  [
-    "in memory",
-    async () => {
-      const server = await startTestServer();
-      return { watching: server, writing: server };
-    },
-  ],
-  ...(FULL ? [["on PostgreSQL", () => onPostgres(1)] as const] : []),
-  ["on PostgreSQL, with changes through another replica", () => onPostgres(2)],
+export const DEPLOYMENTS: readonly Deployment[] = [
+  { where: "in memory", start: inMemory, lend: () => inMemory },
+  ...(FULL ? [onPostgres("on PostgreSQL", 1)] : []),
+  onPostgres("on PostgreSQL, with changes through another replica", 2),
 ];
 
 /** How a watch ended that failed, and where another goes on. */
@@ -58,7 +83,7 @@ export interface WatchEnd extends Failure {
   readonly retry: boolean;
 }
 
-/** A call of WatchUsers, whose events are read one by one. */
+/** A call of WatchUsers, whose events are read one by one. It is cancelled after the test. */
 export class Watch {
   /** All that have been read so far. */
   readonly events: WatchUsersResponse[] = [];
@@ -69,6 +94,7 @@ export class Watch {
     const { signal } = this.#controller;
     const responses = client.watchUsers({ heartbeatInterval: SELDOM, ...request }, { ...options, signal });
     this.#responses = responses[Symbol.asyncIterator]();
+    onTestFinished(() => this.#controller.abort());
   }
 
   /** The token of the last event that has been read. */

@@ -140,7 +140,7 @@ describe("WatchUsers fails", () => {
   });
 });
 
-describe.each(DEPLOYMENTS)("WatchUsers when the server stops, %s", (_name, start) => {
+describe.each(DEPLOYMENTS)("WatchUsers when the server stops, $where", ({ start }) => {
   it("fails with UNAVAILABLE after all that was sent, and tells where to go on", async () => {
     const { watching, writing, url } = await start();
     const users = userClient(writing);

@@ -118,7 +118,9 @@ function replay(events: readonly WatchUsersResponse[]): Map<string, User> {
   return users;
 }
 
-describe.each(DEPLOYMENTS)("WatchUsers with a snapshot while users change, %s", (_name, start) => {
+describe.each(DEPLOYMENTS)("WatchUsers with a snapshot while users change, $where", ({ lend }) => {
+  const start = lend();
+
   it("shows each user once, and tells exactly what the snapshot does not show", { timeout: 60_000 }, async () => {
     const seed = chooseSeed();
     const random = new Random(seed);

@@ -1,8 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { StoreUnavailableError } from "../../../src/domain/errors.ts";
 import { JointReads } from "../../../src/repository/postgres/joint-reads.ts";
 import type { Cancellable } from "../../../src/repository/scope.ts";
+import { stopTheClock } from "../../support/stop-the-clock.ts";
 
 /** So many statements are under way at a time. */
 const STATEMENTS = 4;
@@ -59,12 +60,6 @@ function jointReads() {
     return statements;
   };
   return { read, next, rest, occupy };
-}
-
-/** Time passes in this test only when it says so. */
-function stopTime(): void {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
-  onTestFinished(() => void vi.useRealTimers());
 }
 
 /** Somebody who may give up, and has so much time from now on; as much as they like if none is told. */
@@ -203,7 +198,7 @@ describe("joint reads, when callers give up", () => {
   const reason = new Error("no longer of interest");
 
   it("go on for the others, and answer them", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, next } = jointReads();
     const impatient = [caller(), caller()];
     const lost = impatient.map(({ scope }) => read("a", scope));
@@ -219,7 +214,7 @@ describe("joint reads, when callers give up", () => {
   });
 
   it("call the statement off when the last one has", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, next } = jointReads();
     const callers = [caller(), caller(), caller()];
     const reads = Promise.allSettled(callers.map(({ scope }) => read("a", scope)));
@@ -248,7 +243,7 @@ describe("joint reads, when callers give up", () => {
   });
 
   it("leave out those who have while they waited, and fail them with their reason", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, next, rest, occupy } = jointReads();
     const [first] = await occupy();
     const { scope, giveUp } = caller();
@@ -266,7 +261,7 @@ describe("joint reads, when callers give up", () => {
   });
 
   it("send no statement if all have while they waited", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, rest, occupy } = jointReads();
     const [first] = await occupy();
     const { scope, giveUp } = caller();
@@ -279,7 +274,7 @@ describe("joint reads, when callers give up", () => {
   });
 
   it("leave nothing with callers when the statement is over", async () => {
-    stopTime();
+    const timers = stopTheClock("setTimeout", "performance");
     const { read, next } = jointReads();
     const { scope: own, giveUp } = caller(1000);
     const answer = read("a", own);
@@ -288,7 +283,7 @@ describe("joint reads, when callers give up", () => {
     find("found");
     await answer;
     await setImmediate();
-    expect(vi.getTimerCount()).toBe(0);
+    expect(timers()).toBe(0);
     giveUp(reason);
     expect(scope.signal.aborted).toBe(false);
   });
@@ -296,7 +291,7 @@ describe("joint reads, when callers give up", () => {
 
 describe("joint reads, when callers have only so much time", () => {
   it("give the statement as much as the most patient of them has", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, next } = jointReads();
     for (const time of [1000, 3000, 2000]) void read("a", caller(time).scope).catch(() => {});
     const { scope } = await next();
@@ -306,7 +301,7 @@ describe("joint reads, when callers have only so much time", () => {
   });
 
   it("give it all the time if one of them has", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, next } = jointReads();
     void read("a", caller(1000).scope);
     void read("a");
@@ -317,7 +312,7 @@ describe("joint reads, when callers have only so much time", () => {
   });
 
   it("call it off as that of a database that does not answer when the time is over, though nobody has given up", async () => {
-    stopTime();
+    stopTheClock("setTimeout", "performance");
     const { read, next } = jointReads();
     for (const time of [1000, 3000]) void read("a", caller(time).scope).catch(() => {});
     const { scope } = await next();

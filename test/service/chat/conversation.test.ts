@@ -10,6 +10,7 @@ import { Rooms } from "../../../src/service/chat/rooms.ts";
 import { PresenceKeeper } from "../../../src/service/presence-keeper.ts";
 import { RETENTION } from "../../repository/suite/drafts.ts";
 import { range, textOf } from "../../repository/suite/rooms.ts";
+import { stopTheClock } from "../../support/stop-the-clock.ts";
 import { type ChatInit, JOIN, LEAVE, wordsOf } from "../../user-service/chat-member.ts";
 
 const ROOM = "lobby";
@@ -144,14 +145,13 @@ describe("a conversation, when it is over", () => {
     ["called off while something is told", "abandon"],
     ["failing", "break"],
   ] as const)("has no followers, listeners or timers left: %s", async (_, way) => {
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
-    onTestFinished(() => void vi.useRealTimers());
+    const timers = stopTheClock("setTimeout", "setInterval");
     const bus = new CountingBus();
     const rooms = startRooms(bus);
     const calling = new AbortController();
     const ada = await join(rooms, calling);
     expect(bus.followers).toBeGreaterThan(0);
-    expect(vi.getTimerCount()).toBeGreaterThan(0);
+    expect(timers()).toBeGreaterThan(0);
     if (way === "finish") {
       ada.finish();
       expect(await ada.next()).toBe("the end");
@@ -167,6 +167,6 @@ describe("a conversation, when it is over", () => {
     }
     expect(bus.followers).toBe(0);
     expect(getEventListeners(calling.signal, "abort")).toEqual([]);
-    expect(vi.getTimerCount()).toBe(0);
+    expect(timers()).toBe(0);
   });
 });
