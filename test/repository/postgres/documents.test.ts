@@ -1,6 +1,5 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { OperationRetention } from "../../../src/repository/documents.ts";
-import { Database } from "../../../src/repository/postgres/database.ts";
 import { forgetOperations } from "../../../src/repository/postgres/document-upkeep.ts";
 import { query } from "../../support/database.ts";
 import { testStores } from "../../support/store.ts";
@@ -13,19 +12,8 @@ const emptyStore = testStores();
 
 async function createStore() {
   const store = await emptyStore();
-  const forget = async (retention: OperationRetention) =>
-    forgetOperations(await openDatabase(store.url), retention, SCOPE);
+  const forget = async (retention: OperationRetention) => forgetOperations(await store.upkeep(), retention, SCOPE);
   return { ...store, forget };
-}
-
-/** The database at a URL, as a replica of the service uses it. It is closed after the test. */
-async function openDatabase(url: string): Promise<Database> {
-  const database = new Database({ url, poolSize: 4 });
-  onTestFinished(() => database.close());
-  const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
-  database.open(async () => {}, { onFound, onLost });
-  await found;
-  return database;
 }
 
 documentsContract("PostgresDocuments", createStore);

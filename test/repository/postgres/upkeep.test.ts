@@ -3,13 +3,13 @@ import { Client } from "pg";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { ChangesExpiredError } from "../../../src/domain/errors.ts";
 import type { ChangeRetention } from "../../../src/repository/change-log.ts";
-import { Database } from "../../../src/repository/postgres/database.ts";
+import type { Database } from "../../../src/repository/postgres/database.ts";
 import { openStore } from "../../../src/repository/postgres/store.ts";
 import { cleanUp, type UpkeepRetention } from "../../../src/repository/postgres/upkeep.ts";
 import type { UserRepository } from "../../../src/repository/user-repository.ts";
 import { freshDatabase, query } from "../../support/database.ts";
 import { Random } from "../../support/random.ts";
-import { testStores } from "../../support/store.ts";
+import { openDatabase, testStores } from "../../support/store.ts";
 import { changed, createOne, draft, drafts, errorOf, RETENTION, SCOPE } from "../suite/drafts.ts";
 
 /** What is kept, with these limits on changes. */
@@ -22,20 +22,17 @@ const SLICE = 5000;
 
 const emptyStore = testStores();
 
-/** The database at a URL, as a replica of the service uses it. It is closed after the test. */
-async function openDatabase(url: string): Promise<Database> {
-  const database = new Database({ url, poolSize: 4 });
+/** Another replica on a database, which is closed after the test. */
+async function openReplica(url: string): Promise<Database> {
+  const database = await openDatabase(url);
   onTestFinished(() => database.close());
-  const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
-  database.open(async () => {}, { onFound, onLost });
-  await found;
   return database;
 }
 
 /** A store in which these many changes have been made, from revision 1 on, and what cleans it up as a replica does. */
 async function storeWith(changes: number) {
-  const { url, users } = await emptyStore();
-  const database = await openDatabase(url);
+  const { url, users, upkeep } = await emptyStore();
+  const database = await upkeep();
   await query(
     url,
     `INSERT INTO changes (revision, user_id, kind, changed_at)
@@ -157,7 +154,7 @@ describe("cleanUp, when changes are old", () => {
 describe("cleanUp, while others use the log", () => {
   it("lets every replica do it at once", async () => {
     const { url, users, clean } = await storeWith(4 * SLICE);
-    const replicas = await Promise.all([openDatabase(url), openDatabase(url), openDatabase(url)]);
+    const replicas = await Promise.all([openReplica(url), openReplica(url), openReplica(url)]);
     const retention = { ...RETENTION, maxCount: 7 };
     await Promise.all([...replicas, ...replicas].map((database) => cleanUp(database, keeping(retention), SCOPE)));
     // Each leaves it to another who is at work, so that all may end before all is done.
@@ -199,7 +196,7 @@ describe("cleanUp, while others use the log", () => {
 
   it("hides no change from those who follow, while others write", async () => {
     const { url, users, clean } = await storeWith(0);
-    const database = await openDatabase(url);
+    const database = await openReplica(url);
     const { id } = await createOne(users, "ada@example.com");
     let writing = true;
     const write = async () => {
@@ -271,7 +268,7 @@ describe("cleanUp, when requests have expired", () => {
 
   it("forgets any number of them, some at a time, and all replicas may do it at once", async () => {
     const { url, clean } = await storeWith(0);
-    const database = await openDatabase(url);
+    const database = await openReplica(url);
     await query(
       url,
       `INSERT INTO creation_requests (key, fingerprint, user_id, expires_at)
