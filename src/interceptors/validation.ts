@@ -27,9 +27,10 @@ const cuts = new Map<DescMessage, ReturnType<typeof compileCut>>();
  */
 export function createValidation(methods: ReadonlyMap<string, DescMethod>): Interceptor {
   for (const { input } of methods.values()) {
+    if (cuts.has(input)) continue;
     const { error } = validator.validate(input, create(input));
     if (error !== undefined && error.name !== "ValidationError") throw error;
-    if (!cuts.has(input)) cuts.set(input, compileCut(input));
+    cuts.set(input, compileCut(input));
   }
   return ({ path }, call) => {
     const method = methods.get(path);
