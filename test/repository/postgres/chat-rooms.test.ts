@@ -4,10 +4,13 @@ import type { Database } from "../../../src/repository/postgres/database.ts";
 import type { Store } from "../../../src/repository/postgres/store.ts";
 import { cleanUp } from "../../../src/repository/postgres/upkeep.ts";
 import { createDatabase, query, type TestDatabase } from "../../support/database.ts";
+import { FULL } from "../../support/full.ts";
 import { openDatabase, openFound } from "../../support/store.ts";
 import { chatRoomsContract } from "../chat-rooms-suite.ts";
 import { createOne, RETENTION, SCOPE, scopeOf } from "../suite/drafts.ts";
 import { allOf, newRoom, type OpenRooms, range, saidIn, sequencesOf, textOf, texts } from "../suite/rooms.ts";
+
+const ROUNDS = FULL ? 20 : 8;
 
 let database: TestDatabase;
 let stores: [Store, Store, Store];
@@ -84,10 +87,10 @@ describe("PostgresChatRooms", () => {
     const others = await Promise.all([openDatabase(database.url), openDatabase(database.url)]);
     onTestFinished(async () => void (await Promise.all(others.map((other) => other.close()))));
     const upkeeps = [upkeep, ...others];
-    const names = range(1, 5).map(newRoom);
+    const names = range(1, 3).map(newRoom);
     const work = names.map(async (room, index) => {
       const { id } = await createOne(users, `${index}@example.com`);
-      for (let round = 0; round < 20; round++) await rooms.post(room, texts(50, "a", { userId: id }), SCOPE);
+      for (let round = 0; round < ROUNDS; round++) await rooms.post(room, texts(50, "a", { userId: id }), SCOPE);
       await users.delete(id, () => {}, SCOPE);
     });
     let working = true;
@@ -102,6 +105,7 @@ describe("PostgresChatRooms", () => {
     };
     await Promise.all([worked, ...upkeeps.map(forget)]);
     await Promise.all(upkeeps.map(forget));
-    for (const room of names) expect(sequencesOf(await allOf(rooms, room))).toEqual(range(991, 1000));
+    for (const room of names)
+      expect(sequencesOf(await allOf(rooms, room))).toEqual(range(50 * ROUNDS - 9, 50 * ROUNDS));
   });
 });

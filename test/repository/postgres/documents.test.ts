@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { OperationRetention } from "../../../src/repository/documents.ts";
 import { forgetOperations } from "../../../src/repository/postgres/document-upkeep.ts";
 import { query } from "../../support/database.ts";
+import { FULL } from "../../support/full.ts";
 import { testStores } from "../../support/store.ts";
 import { documentsContract } from "../documents-suite.ts";
 import { createAuthor, submission, told } from "../suite/documents.ts";
@@ -40,7 +41,7 @@ describe("PostgresDocuments, on two replicas", () => {
     const { url, users, documents } = await createStore();
     const other = await servingStore(url);
     const { id } = await createAuthor(users);
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < (FULL ? 20 : 8); round++) {
       const same = submission(round, ["x"]);
       const [one, two] = await Promise.all([
         documents.apply(id, [same], SCOPE),

@@ -3,10 +3,12 @@ import { UserNotFoundError } from "../../../src/domain/errors.ts";
 import { draftUser, type User } from "../../../src/domain/user.ts";
 import type { Store } from "../../../src/repository/postgres/store.ts";
 import { query } from "../../support/database.ts";
+import { FULL } from "../../support/full.ts";
 import { openFound, testStores } from "../../support/store.ts";
 import { createOne, everybody, outcomesOf, SCOPE } from "../suite/drafts.ts";
 
-const CALLS = 20;
+/** How many calls there are of a kind at once: as many as a store has connections in the short form. */
+const CALLS = FULL ? 20 : 10;
 
 /** Opens a store on a database whose sessions have this isolation from now on, unless they ask for another. */
 async function openWith(isolation: string, url: string): Promise<Store> {
