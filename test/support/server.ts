@@ -34,18 +34,20 @@ export interface TestServerOptions {
   readonly services?: readonly ServedService[];
   /** Milliseconds between two looks at the files of TLS. */
   readonly tlsLookMs?: number;
+  /** Takes what stops the server: in place of the end of the test, that of a file. */
+  readonly atEnd?: (stop: () => Promise<void>) => void;
 }
 
-/** Starts a real server on a free port. It is stopped after the test, which fails if a call is still open then. */
+/** Starts a real server on a free port. It is stopped after the test, or when `atEnd` says; that fails if a call is still open. */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { environment = {}, services, tlsLookMs } = options;
+  const { environment = {}, services, tlsLookMs, atEnd = onTestFinished } = options;
   const given = testConfig(environment);
   const tls = given.tls && tlsLookMs !== undefined ? { ...given.tls, lookMs: tlsLookMs } : given.tls;
   const config = { ...given, tls };
   const logs = new LogLines();
   const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
   const server = await startServer(config, logger, services && applicationOf(services));
-  onTestFinished(async () => {
+  atEnd(async () => {
     await server.stop();
     expect(server.openCalls, "calls left open").toBe(0);
   });
