@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
+import { fileURLToPath } from "node:url";
 import { Code, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
@@ -8,7 +9,9 @@ import { UserService } from "../src/gen/user/v1/user_service_pb.ts";
 import { freshDatabase } from "./support/database.ts";
 import { failureOf } from "./support/errors.ts";
 import { startProcess } from "./support/process.ts";
-import { ADMIN, collect, JWT_SECRET, streamOf, tokenFor } from "./support/server.ts";
+import { ADMIN, JWT_SECRET, streamOf, tokenFor } from "./support/server.ts";
+
+const COMMAND_LINE = fileURLToPath(new URL("../src/cli/user-service.ts", import.meta.url));
 
 function transport(port: number, token = "") {
   const authorize: Interceptor = (next) => (request) => {
@@ -42,9 +45,9 @@ describe("the process", () => {
     expect(service.stdout.join()).not.toContain(token);
   });
 
-  it("stops on SIGTERM with streams and a health watcher open", async () => {
-    const service = startProcess({ AUTH: "none" });
-    const to = transport(await service.port);
+  it("takes flags before the environment, prints no banner where a key is configured, and stops on SIGTERM with streams and a health watcher open", async () => {
+    const service = startProcess({ PORT: "99999", JWT_SECRET, NODE_ENV: "production" }, ["--port", "0"]);
+    const to = transport(await service.port, await tokenFor(ADMIN));
     const watch = createClient(Health, to).watch({})[Symbol.asyncIterator]();
     await watch.next();
     async function* talk() {
@@ -60,6 +63,7 @@ describe("the process", () => {
     expect(await failureOf(answers.next())).toMatchObject({ code: Code[Code.Unavailable] });
     expect(await service.exit).toBe(0);
     expect(service.stdout.map((line) => JSON.parse(line).msg).at(-1)).toBe("stopped");
+    expect(service.stderr()).toBe("");
   });
 
   it("says in the banner that users are kept in a database, and exits at once on a second signal", async () => {
@@ -72,8 +76,9 @@ describe("the process", () => {
     clearInterval(again);
   });
 
-  it("exits with 78 and lists every fault when the configuration is wrong", async () => {
-    const service = startProcess({ PORT: "99999", LOG_LEVEL: "loud", JWT_SECRET: "too short" });
+  it("exits with 78 and lists every fault when the configuration is wrong, as `user-service serve` too", async () => {
+    const environment = { PORT: "0", LOG_LEVEL: "loud", JWT_SECRET: "too short" };
+    const service = startProcess(environment, ["serve", "--port", "99999"], COMMAND_LINE);
     expect(await service.exit).toBe(78);
     expect(service.stderr()).toBe(
       [
@@ -97,14 +102,5 @@ describe("the process", () => {
       `cannot listen on ${address}: listen EADDRINUSE: address already in use ${address}\n`,
     );
     squatter.close();
-  });
-
-  it("takes flags before the environment, and prints no banner when a key is configured", async () => {
-    const service = startProcess({ PORT: "99999", JWT_SECRET, NODE_ENV: "production" }, ["--port", "0"]);
-    const client = createClient(UserService, transport(await service.port, await tokenFor(ADMIN)));
-    expect(await collect(client.listUsers({}))).toEqual([]);
-    service.child.kill("SIGTERM");
-    expect(await service.exit).toBe(0);
-    expect(service.stderr()).toBe("");
   });
 });

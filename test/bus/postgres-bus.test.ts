@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { PostgresBus } from "../../src/bus/postgres-bus.ts";
-import { freshDatabase, query } from "../support/database.ts";
+import { createDatabase, freshDatabase, query, type TestDatabase } from "../support/database.ts";
 import { FULL } from "../support/full.ts";
 import { type ClientMessage, startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { busContract } from "./bus-suite.ts";
@@ -14,8 +14,17 @@ const MAX_PAYLOAD_BYTES = 7999;
 /** Longer than a connection may be silent, twice. */
 const PATIENCE = { timeout: 40_000 };
 
+/** Of all tests: each has followers of its own, and what it opens is closed after it. */
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+afterAll(() => database.drop());
+
 busContract("two PostgresBuses on one database", async () => {
-  const url = await freshDatabase();
+  const { url } = database;
   return { here: openBus(url), there: openBus(url) };
 });
 
@@ -58,13 +67,13 @@ describe("PostgresBus", () => {
     { characters: "letters", topic: "x".repeat(MAX_PAYLOAD_BYTES - 4) },
     { characters: "quotes", topic: '"'.repeat((MAX_PAYLOAD_BYTES - 5) / 2) },
   ])("tells of a topic that fills a notification with $characters", async ({ topic }) => {
-    const url = await freshDatabase();
+    const { url } = database;
     const [bus, other] = [openBus(url), openBus(url)];
     await hears(other, topic, () => bus.publish(topic));
   });
 
   it("tells of the others when a topic is too long for a notification", async () => {
-    const url = await freshDatabase();
+    const { url } = database;
     const [bus, other] = [openBus(url), openBus(url)];
     await allHear(other, ["before", "after"], () => {
       for (const topic of ["before", "x".repeat(MAX_PAYLOAD_BYTES), "after"]) bus.publish(topic);
@@ -72,7 +81,7 @@ describe("PostgresBus", () => {
   });
 
   it("is not disturbed by what others say on its channel", async () => {
-    const url = await freshDatabase();
+    const { url } = database;
     const bus = openBus(url);
     const other = openBus(url);
     await hears(bus, "news", () => other.publish("news"));
@@ -99,7 +108,7 @@ describe("PostgresBus without its connection", () => {
   });
 
   it("goes on when PostgreSQL has ended it", async () => {
-    const { bus, other, url } = await openWatched();
+    const { bus, other, url } = await openWatched(await freshDatabase());
     await hears(bus, "news", () => other.publish("news"));
     const ended = await query(
       url,
@@ -120,7 +129,7 @@ describe("PostgresBus without its connection", () => {
   });
 
   it("wakes everybody from time to time while the database is not there yet, and hears when it is", async () => {
-    const url = await freshDatabase();
+    const { url } = database;
     const proxy = await startTcpProxy(url);
     proxy.refuse();
     const bus = openBus(proxy.url);
@@ -132,7 +141,7 @@ describe("PostgresBus without its connection", () => {
   });
 
   it.each(["start-up", "Q"])("wakes everybody while %j is not answered, and closes all the same", async (type) => {
-    const proxy = await startTcpProxy(await freshDatabase());
+    const proxy = await startTcpProxy(database.url);
     proxy.judge = (message) => (message.type === type ? "hold" : "pass");
     const bus = openBus(proxy.url);
     await wakesOften(bus);
@@ -140,7 +149,7 @@ describe("PostgresBus without its connection", () => {
   });
 
   it("wakes everybody though no notification arrives", PATIENCE, async () => {
-    const url = await freshDatabase();
+    const { url } = database;
     const proxy = await startTcpProxy(url);
     proxy.judge = ({ text }) => (/LISTEN|pg_notify/.test(text) ? "cut" : "pass");
     const bus = openBus(proxy.url);
@@ -150,7 +159,7 @@ describe("PostgresBus without its connection", () => {
 
 describe("PostgresBus.close", () => {
   it("leaves no connection, and no news for others", async () => {
-    const { bus, other, url, notifications } = await openWatched();
+    const { bus, other, url, notifications } = await openWatched(await freshDatabase());
     await hears(other, "news", () => bus.publish("news"));
     const before = notifications.length;
     await bus.close();
@@ -163,7 +172,7 @@ describe("PostgresBus.close", () => {
   });
 
   it("wakes nobody any more by itself", async () => {
-    const bus = openBus(await freshDatabase());
+    const bus = openBus(database.url);
     const follower = new Follower(bus, "news");
     await follower.next();
     await bus.close();
@@ -176,7 +185,7 @@ describe("PostgresBus.close", () => {
   it.each(["at once", "when it is connected", "when the database is not there"])(
     "ends its process, %s",
     async (when) => {
-      const url = await freshDatabase();
+      const { url } = database;
       const proxy = await startTcpProxy(url);
       if (when === "when the database is not there") proxy.refuse();
       const module = new URL("../../src/bus/postgres-bus.ts", import.meta.url).href;
@@ -203,14 +212,13 @@ function openBus(url: string): PostgresBus {
 }
 
 /** Opens a bus behind a proxy, which counts its notifications, and another on the same database. */
-async function openWatched(): Promise<{
+async function openWatched(url = database.url): Promise<{
   url: string;
   proxy: TcpProxy;
   bus: PostgresBus;
   other: PostgresBus;
   notifications: ClientMessage[];
 }> {
-  const url = await freshDatabase();
   const proxy = await startTcpProxy(url);
   const notifications: ClientMessage[] = [];
   proxy.judge = (message) => {

@@ -9,10 +9,6 @@ import { emptyDatabase, query } from "../support/database.ts";
 import { runScript } from "../support/script.ts";
 import { JWT_SECRET } from "../support/server.ts";
 
-function run(args: readonly string[], environment: Record<string, string> = {}) {
-  return runScript("cli/user-service.ts", args, environment);
-}
-
 describe("user-service", () => {
   it("says what it can do", async () => {
     const { code, stdout } = await runCommand(["--help"]);
@@ -53,9 +49,7 @@ describe("user-service", () => {
   );
 
   it("hands the other arguments to the command", async () => {
-    const serve = await run(["serve", "--port", "http"]);
-    expect(serve).toMatchObject({ code: 78, stderr: expect.stringContaining("PORT") });
-    const { code, stdout } = await run(["token", "--subject", "alice"], { JWT_SECRET });
+    const { code, stdout } = await runScript("cli/user-service.ts", ["token", "--subject", "alice"], { JWT_SECRET });
     expect(code).toBe(0);
     expect(stdout.split(".")).toHaveLength(3);
   });

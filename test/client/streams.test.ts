@@ -223,7 +223,7 @@ describe("back-pressure", () => {
     const responses = client.produce({})[Symbol.asyncIterator]();
     await responses.next();
     expect(await settled(client, () => produced)).toBeLessThan(200);
-    for (let index = 1; index < 400; index++) {
+    for (let index = 1; index < 250; index++) {
       expect(await responses.next()).toMatchObject({ value: { text: String(index) } });
     }
     await responses.return?.();

@@ -54,7 +54,7 @@ describe("upload", () => {
 
   it("tells how far it is", async () => {
     const client = publishedClient(await startTestServer());
-    const file = Buffer.from(csvOf(5000));
+    const file = Buffer.from(csvOf(2000));
     const seen: UploadProgress[] = [];
     const uploadId = randomUUID();
     await upload(client, file, { format: "csv", uploadId, onProgress: (progress) => seen.push(progress) });

@@ -30,34 +30,33 @@ export async function createEmptyDatabase(server: string): Promise<TestDatabase>
   return copyOf("template0", server);
 }
 
-/** Connections that make and drop databases, by the URL of the server. To connect takes half of the time of either. */
-const administrators = new Map<string, Pool>();
+/** Connections that execute statements of tests, by the URL of their database: to connect takes longer than most of these. */
+const pools = new Map<string, Pool>();
 
-/** Connections are kept so long between two databases, in milliseconds. */
-const ADMINISTRATOR_IDLE_MS = 2000;
+/** Connections are kept so long between two statements, in milliseconds. */
+const IDLE_MS = 2000;
 
-async function administer(server: string, statement: string): Promise<void> {
-  let pool = administrators.get(server);
-  if (pool === undefined) {
-    pool = new Pool({
-      connectionString: server,
-      max: 4,
-      idleTimeoutMillis: ADMINISTRATOR_IDLE_MS,
-      allowExitOnIdle: true,
-    });
-    pool.on("error", () => {}); // Some tests end their server.
-    administrators.set(server, pool);
-  }
-  await pool.query(statement);
+function poolOf(url: string): Pool {
+  const known = pools.get(url);
+  if (known !== undefined) return known;
+  const pool = new Pool({ connectionString: url, max: 4, idleTimeoutMillis: IDLE_MS, allowExitOnIdle: true });
+  pool.on("error", () => {}); // Some tests end their server.
+  pools.set(url, pool);
+  return pool;
 }
 
 async function copyOf(template: string, server: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   // Copying files takes less time than logging their pages, above all when several are made at once.
-  await administer(server, `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`).catch(explain);
-  const url = new URL(server);
-  url.pathname = name;
-  return { url: url.href, drop: () => administer(server, `DROP DATABASE ${name} WITH (FORCE)`) };
+  await poolOf(server).query(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY file_copy`).catch(explain);
+  const url = Object.assign(new URL(server), { pathname: name }).href;
+  const drop = async (): Promise<void> => {
+    const pool = pools.get(url);
+    pools.delete(url);
+    await pool?.end();
+    await poolOf(server).query(`DROP DATABASE ${name} WITH (FORCE)`);
+  };
+  return { url, drop };
 }
 
 function forOneTest({ url, drop }: TestDatabase): string {
@@ -65,8 +64,12 @@ function forOneTest({ url, drop }: TestDatabase): string {
   return url;
 }
 
-/** The rows that a statement returns, over a connection of its own. */
+/**
+ * The rows that a statement returns. Its connection is kept for the next one, but not to a server of a test's own, which
+ * may stop or freeze it.
+ */
 export async function query<Row extends QueryResultRow>(url: string, statement: string): Promise<Row[]> {
+  if (new URL(url).host === new URL(inject("databaseUrl")).host) return (await poolOf(url).query<Row>(statement)).rows;
   const client = new Client({ connectionString: url });
   await client.connect();
   try {

@@ -1,6 +1,5 @@
-import { Client } from "pg";
 import { afterAll, expect, onTestFinished, vi } from "vitest";
-import { createDatabase, type TestDatabase } from "./database.ts";
+import { createDatabase, query, type TestDatabase } from "./database.ts";
 import { closeTestServer, openTestServer, type TestServer, untilServing } from "./server.ts";
 import { EMPTY } from "./store.ts";
 
@@ -13,8 +12,6 @@ export interface Replicas {
 /** Replicas that are lent to one test after the other. */
 interface Lent extends Replicas {
   readonly database: TestDatabase;
-  /** A connection that empties the database. */
-  readonly eraser: Client;
 }
 
 /**
@@ -36,7 +33,7 @@ export function emptyReplicas(count: number): () => Promise<Replicas> {
         timeout: 5000,
         interval: 2,
       });
-      await lent.eraser.query(EMPTY);
+      await query(lent.url, EMPTY);
       idle.push(lent);
     });
     return lent;
@@ -48,13 +45,11 @@ async function open(count: number): Promise<Lent> {
   const { url } = database;
   const start = async () => untilServing(await openTestServer({ environment: { DATABASE_URL: url } }));
   const [first = expect.fail(), ...others] = await Promise.all(Array.from({ length: count }, start));
-  const eraser = new Client({ connectionString: url });
-  await eraser.connect();
-  return { database, url, servers: [first, ...others], eraser };
+  return { database, url, servers: [first, ...others] };
 }
 
-async function close({ servers, eraser, database }: Lent): Promise<void> {
+async function close({ servers, database }: Lent): Promise<void> {
   // All at once: each of them waits for its clients.
-  await Promise.all([...servers.map(closeTestServer), eraser.end()]);
+  await Promise.all(servers.map(closeTestServer));
   await database.drop();
 }

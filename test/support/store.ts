@@ -1,25 +1,28 @@
-import { Client } from "pg";
 import { afterAll, onTestFinished } from "vitest";
 import type { Documents } from "../../src/repository/documents.ts";
 import type { Imports } from "../../src/repository/imports.ts";
+import { Database } from "../../src/repository/postgres/database.ts";
 import { openStore, type Store } from "../../src/repository/postgres/store.ts";
+import type { Presences } from "../../src/repository/presences.ts";
 import type { UserRepository } from "../../src/repository/user-repository.ts";
-import { createDatabase, type TestDatabase } from "./database.ts";
+import { createDatabase, query, type TestDatabase } from "./database.ts";
 
 /** Users in a PostgreSQL database that nobody else uses. */
 export interface TestStore {
   readonly url: string;
   readonly users: UserRepository;
   readonly documents: Documents;
+  readonly presences: Presences;
   readonly imports: Imports;
+  /** The database as a replica uses it that does nothing but clean up. It stays open as long as the store. */
+  upkeep(): Promise<Database>;
 }
 
 /** A store that is lent to one test after the other. */
 interface Lent {
   readonly database: TestDatabase;
   readonly store: Store;
-  /** A connection that empties the database. */
-  readonly eraser: Client;
+  upkeep?: Promise<Database>;
 }
 
 /**
@@ -48,6 +51,15 @@ export async function openFound(url: string, open = openStore): Promise<Store> {
   return store;
 }
 
+/** Opens a database as a replica of the service uses it, and returns it once it serves. The caller closes it. */
+export async function openDatabase(url: string): Promise<Database> {
+  const database = new Database({ url, poolSize: 4 });
+  const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
+  database.open(async () => {}, { onFound, onLost });
+  await found;
+  return database;
+}
+
 /**
  * Returns what gives a test an empty store: one that an earlier test had, or a new one, which takes twenty times as long.
  * To be called where tests are collected; after the last of them, all stores are closed.
@@ -67,23 +79,22 @@ export function testStores(
     onTestFinished(async () => {
       // A call that the test has not waited for may yet write: then nobody else gets the store.
       if (calls.open > 0) return;
-      await lent.eraser.query(EMPTY);
+      await query(lent.database.url, EMPTY);
       idle.push(lent);
     });
-    return { url: lent.database.url, users, documents: lent.store.documents, imports };
+    const { url } = lent.database;
+    const { documents, presences } = lent.store;
+    return { url, users, documents, presences, imports, upkeep: () => (lent.upkeep ??= openDatabase(url)) };
   };
 }
 
 async function open(openAt: (url: string) => Promise<Store>): Promise<Lent> {
   const database = await createDatabase();
-  const store = await openAt(database.url);
-  const eraser = new Client({ connectionString: database.url });
-  await eraser.connect();
-  return { database, store, eraser };
+  return { database, store: await openAt(database.url) };
 }
 
-async function close({ database, store, eraser }: Lent): Promise<void> {
-  await Promise.all([store.close(), eraser.end()]);
+async function close({ database, store, upkeep }: Lent): Promise<void> {
+  await Promise.all([store.close(), upkeep?.then((opened) => opened.close())]);
   await database.drop();
 }
 

@@ -23,11 +23,11 @@ const MAX_METADATA = 50;
 /** Makes of a row of a file what a repository imports for a caller. */
 export type ToImportRow = (row: FileRow, caller: Principal) => ImportRow;
 
+/** Keeps the rules that have been compiled, for all servers of a process. One fault of a row is told. */
+const validator = createValidator({ failFast: true });
+
 /** Every row is held to the rules of the contract, which are compiled for the first one. */
 export function createToImportRow(): ToImportRow {
-  // One fault of a row is told.
-  const validator = createValidator({ failFast: true });
-
   function check(request: CreateUserRequest): UserDraft {
     const result = validator.validate(CreateUserRequestSchema, request);
     if (result.kind === "error") throw result.error;

@@ -8,7 +8,7 @@ import { chooseSeed, Random } from "../../support/random.ts";
 import { changed, drafts, SCOPE } from "../suite/drafts.ts";
 import { servingStore } from "./serving-store.ts";
 
-const CHANGES = FULL ? 100_000 : 500;
+const CHANGES = FULL ? 100_000 : 250;
 const REPLICAS = 2;
 const WRITERS = 16;
 /** So few users are changed, all by all writers, that these meet all the time. */

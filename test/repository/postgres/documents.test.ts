@@ -1,8 +1,8 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { OperationRetention } from "../../../src/repository/documents.ts";
-import { Database } from "../../../src/repository/postgres/database.ts";
 import { forgetOperations } from "../../../src/repository/postgres/document-upkeep.ts";
 import { query } from "../../support/database.ts";
+import { FULL } from "../../support/full.ts";
 import { testStores } from "../../support/store.ts";
 import { documentsContract } from "../documents-suite.ts";
 import { createAuthor, submission, told } from "../suite/documents.ts";
@@ -13,19 +13,8 @@ const emptyStore = testStores();
 
 async function createStore() {
   const store = await emptyStore();
-  const forget = async (retention: OperationRetention) =>
-    forgetOperations(await openDatabase(store.url), retention, SCOPE);
+  const forget = async (retention: OperationRetention) => forgetOperations(await store.upkeep(), retention, SCOPE);
   return { ...store, forget };
-}
-
-/** The database at a URL, as a replica of the service uses it. It is closed after the test. */
-async function openDatabase(url: string): Promise<Database> {
-  const database = new Database({ url, poolSize: 4 });
-  onTestFinished(() => database.close());
-  const { promise: found, resolve: onFound, reject: onLost } = Promise.withResolvers<void>();
-  database.open(async () => {}, { onFound, onLost });
-  await found;
-  return database;
 }
 
 documentsContract("PostgresDocuments", createStore);
@@ -52,7 +41,7 @@ describe("PostgresDocuments, on two replicas", () => {
     const { url, users, documents } = await createStore();
     const other = await servingStore(url);
     const { id } = await createAuthor(users);
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < (FULL ? 20 : 8); round++) {
       const same = submission(round, ["x"]);
       const [one, two] = await Promise.all([
         documents.apply(id, [same], SCOPE),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { freshDatabase, query } from "../../support/database.ts";
+import { query } from "../../support/database.ts";
+import { testStores } from "../../support/store.ts";
 import { LONG_MS, presence, presencesContract } from "../presences-suite.ts";
 import { SCOPE } from "../suite/drafts.ts";
 import { servingStore } from "./serving-store.ts";
@@ -9,12 +10,14 @@ const PATIENCE = { timeout: 10_000, interval: 20 };
 
 const SHORT_MS = 200;
 
-presencesContract("PostgresPresences", async () => (await servingStore(await freshDatabase())).presences);
+const emptyStore = testStores();
+
+presencesContract("PostgresPresences", async () => (await emptyStore()).presences);
 
 describe("PostgresPresences", () => {
   it("shows those of one replica to the others, which may remove them", async () => {
-    const url = await freshDatabase();
-    const [one, other] = [(await servingStore(url)).presences, (await servingStore(url)).presences];
+    const { url, presences: one } = await emptyStore();
+    const { presences: other } = await servingStore(url);
     await one.show([presence("a")], LONG_MS, SCOPE);
     await other.show([presence("b")], LONG_MS, SCOPE);
     for (const each of [one, other]) expect(await each.list("room", SCOPE)).toEqual([presence("a"), presence("b")]);
@@ -23,7 +26,7 @@ describe("PostgresPresences", () => {
   });
 
   it("shows a presence for its lifetime, and that of its last showing", async () => {
-    const { presences } = await servingStore(await freshDatabase());
+    const { presences } = await emptyStore();
     await presences.show([presence("a"), presence("b")], SHORT_MS, SCOPE);
     await presences.show([presence("b")], LONG_MS, SCOPE);
     await expect.poll(() => presences.list("room", SCOPE), PATIENCE).toEqual([presence("b")]);
@@ -33,8 +36,7 @@ describe("PostgresPresences", () => {
   });
 
   it("goes by the clock of the database", async () => {
-    const url = await freshDatabase();
-    const { presences } = await servingStore(url);
+    const { url, presences } = await emptyStore();
     await presences.show([presence("a")], LONG_MS, SCOPE);
     const ages = "SELECT extract(epoch FROM expires_at - clock_timestamp())::int AS seconds FROM presences";
     const [row] = await query<{ seconds: number }>(url, ages);

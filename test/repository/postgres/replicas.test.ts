@@ -1,17 +1,22 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { UserStatus } from "../../../src/gen/user/v1/user_pb.ts";
 import { freshDatabase } from "../../support/database.ts";
 import { failureOf } from "../../support/errors.ts";
 import { FULL } from "../../support/full.ts";
+import { emptyReplicas } from "../../support/replicas.ts";
 import { newUsers, servingTestServer, streamOf, type TestServer, userClient } from "../../support/server.ts";
 import { createUser, getUser, idsOf, listUsers, type UserClient, updateUser } from "../../user-service/users.ts";
 
-const ROUNDS = FULL ? 500 : 10;
+const ROUNDS = FULL ? 500 : 5;
 const REQUEST_ID = "0b9f1c7e-52c4-4d3a-9f0e-7a1b2c3d4e5f";
+
+type Pair<T> = readonly [T, T];
+
+const empty = emptyReplicas(2);
 
 describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   it("continue each other's listings", async () => {
-    const [one, other] = await startReplicas();
+    const [one, other] = clientsOf(await emptyPair());
     const { userIds } = await one.createUsers(streamOf(...newUsers(30)));
     const first = await listUsers(one, { pageSize: 10 });
     const second = await listUsers(other, { pageSize: 10, pageToken: first.next ?? "" });
@@ -20,7 +25,7 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   });
 
   it("know each other's requests", async () => {
-    const [one, other] = await startReplicas();
+    const [one, other] = clientsOf(await emptyPair());
     const user = await createUser(one, { requestId: REQUEST_ID });
     expect(await createUser(other, { requestId: REQUEST_ID })).toEqual(user);
     expect(await failureOf(createUser(other, { requestId: REQUEST_ID, name: "another" }))).toMatchObject({
@@ -30,7 +35,7 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   });
 
   it("show each other's writes at once", async () => {
-    const [one, other] = await startReplicas();
+    const [one, other] = clientsOf(await emptyPair());
     const created = await createUser(one);
     const { id } = created;
     expect(await getUser(other, id)).toEqual(created);
@@ -44,10 +49,10 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   });
 
   it("refuse at once who is suspended through the other, and admit them again", async () => {
-    const servers = await startServers(await freshDatabase());
-    const [admin] = servers.map((server) => userClient(server)) as Pair<UserClient>;
+    const [one, other] = await emptyPair();
+    const admin = userClient(one);
     const { id } = await createUser(admin);
-    const [, own] = servers.map((server) => userClient(server, { id, role: "user" })) as Pair<UserClient>;
+    const own = userClient(other, { id, role: "user" });
     for (let round = 0; round < ROUNDS; round++) {
       expect((await getUser(own, id)).status).toBe(UserStatus.ACTIVE);
       await updateUser(admin, { id, status: UserStatus.SUSPENDED }, "status");
@@ -57,7 +62,7 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   });
 
   it("create one user when both are asked at once for the same e-mail address", async () => {
-    const [one, other] = await startReplicas();
+    const [one, other] = clientsOf(await emptyPair());
     for (let round = 0; round < ROUNDS; round++) {
       const email = `round${round}@example.com`;
       const calls = [createUser(one, { email }), createUser(other, { email })];
@@ -70,7 +75,7 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   });
 
   it("create one user when both are sent the same request at once", async () => {
-    const [one, other] = await startReplicas();
+    const [one, other] = clientsOf(await emptyPair());
     const users = await Promise.all([one, other].map((client) => createUser(client, { requestId: REQUEST_ID })));
     expect(users[0]).toEqual(users[1]);
     expect((await listUsers(one)).users).toHaveLength(1);
@@ -79,13 +84,13 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   it("keep users, page tokens and requests when both are stopped and started again", async () => {
     const url = await freshDatabase();
     const servers = await startServers(url);
-    const [before] = servers.map((server) => userClient(server)) as Pair<UserClient>;
+    const [before] = clientsOf(servers);
     const user = await createUser(before, { requestId: REQUEST_ID });
     const { userIds } = await before.createUsers(streamOf(...newUsers(9)));
     const first = await listUsers(before, { pageSize: 5 });
     await Promise.all(servers.map(({ server }) => server.stop()));
 
-    for (const after of await startReplicas(url)) {
+    for (const after of clientsOf(await startServers(url))) {
       const rest = await listUsers(after, { pageToken: first.next ?? "" });
       expect(idsOf([...first.users, ...rest.users])).toEqual([user.id, ...userIds]);
       expect(await createUser(after, { requestId: REQUEST_ID })).toEqual(user);
@@ -93,20 +98,19 @@ describe("two replicas on one database, without a PAGE_TOKEN_KEY", () => {
   });
 });
 
-type Pair<T> = [T, T];
-
-async function startServers(url: string): Promise<Pair<TestServer>> {
-  const options = { environment: { DATABASE_URL: url } };
-  const servers = await Promise.all([servingTestServer(options), servingTestServer(options)]);
-  // Both at once: each of them waits for its clients.
-  onTestFinished(async () => {
-    await Promise.all(servers.map(({ server }) => server.stop()));
-  });
-  return servers;
+async function emptyPair(): Promise<Pair<TestServer>> {
+  const { servers } = await empty();
+  const [one, other = expect.fail("there are two")] = servers;
+  return [one, other];
 }
 
-/** Clients of two replicas, as an admin. */
-async function startReplicas(url?: string): Promise<Pair<UserClient>> {
-  const [one, other] = await startServers(url ?? (await freshDatabase()));
+function startServers(url: string): Promise<Pair<TestServer>> {
+  const options = { environment: { DATABASE_URL: url } };
+  return Promise.all([servingTestServer(options), servingTestServer(options)]);
+}
+
+/** Clients of replicas, as an admin. */
+function clientsOf(servers: Pair<TestServer>): Pair<UserClient> {
+  const [one, other] = servers;
   return [userClient(one), userClient(other)];
 }

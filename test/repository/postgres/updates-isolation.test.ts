@@ -1,21 +1,20 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { UserNotFoundError } from "../../../src/domain/errors.ts";
 import { draftUser, type User } from "../../../src/domain/user.ts";
-import type { UserRepository } from "../../../src/repository/user-repository.ts";
-import { freshDatabase, query } from "../../support/database.ts";
-import { openFound } from "../../support/store.ts";
+import type { Store } from "../../../src/repository/postgres/store.ts";
+import { query } from "../../support/database.ts";
+import { FULL } from "../../support/full.ts";
+import { openFound, testStores } from "../../support/store.ts";
 import { createOne, everybody, outcomesOf, SCOPE } from "../suite/drafts.ts";
 
-const CALLS = 20;
+/** How many calls there are of a kind at once: as many as a store has connections in the short form. */
+const CALLS = FULL ? 20 : 10;
 
-/** A store on a database whose sessions have this isolation, unless they ask for another. */
-async function storeWith(isolation: string): Promise<{ url: string; users: UserRepository }> {
-  const url = await freshDatabase();
+/** Opens a store on a database whose sessions have this isolation from now on, unless they ask for another. */
+async function openWith(isolation: string, url: string): Promise<Store> {
   const name = new URL(url).pathname.slice(1);
   await query(url, `ALTER DATABASE ${name} SET default_transaction_isolation = '${isolation}'`);
-  const { users, close } = await openFound(url);
-  onTestFinished(close);
-  return { url, users };
+  return openFound(url);
 }
 
 function olderByOne(user: User) {
@@ -27,8 +26,10 @@ function numbers(count: number): number[] {
 }
 
 describe.each(["read committed", "repeatable read", "serializable"])("where %s is the default", (isolation) => {
+  const emptyStore = testStores((url) => openWith(isolation, url));
+
   it("updates of one user at once all happen, one after the other", async () => {
-    const { url, users } = await storeWith(isolation);
+    const { url, users } = await emptyStore();
     const { id } = await createOne(users, "ada@example.com", { age: 0 });
     const updated = await Promise.all(numbers(CALLS).map(() => users.update(id, olderByOne, SCOPE)));
     expect(updated.map(({ age }) => age).sort((one, other) => Number(one) - Number(other))).toEqual(
@@ -39,7 +40,7 @@ describe.each(["read committed", "repeatable read", "serializable"])("where %s i
   });
 
   it("one of several deletions at once succeeds, and updates do until then", async () => {
-    const { url, users } = await storeWith(isolation);
+    const { url, users } = await emptyStore();
     const { id } = await createOne(users, "ada@example.com", { age: 0 });
     const update = () => users.update(id, olderByOne, SCOPE);
     const remove = () => users.delete(id, () => {}, SCOPE);
@@ -55,7 +56,7 @@ describe.each(["read committed", "repeatable read", "serializable"])("where %s i
   });
 
   it("one of several creations at once with an e-mail address succeeds", async () => {
-    const { users } = await storeWith(isolation);
+    const { users } = await emptyStore();
     const { results, errors } = await outcomesOf(numbers(CALLS).map(() => createOne(users, "ada@example.com")));
     expect(results).toHaveLength(1);
     for (const error of errors) expect(error).toMatchObject({ name: "TakenError" });

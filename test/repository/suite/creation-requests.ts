@@ -7,7 +7,7 @@ import {
   REQUEST_LIFETIME_MS,
   type UserRepository,
 } from "../../../src/repository/user-repository.ts";
-import { changed, createOne, draft, drafts, errorOf, everybody, outcomesOf, SCOPE, scopeOf } from "./drafts.ts";
+import { changed, createOne, draft, drafts, errorOf, everybody, outcomesOf, RACERS, SCOPE, scopeOf } from "./drafts.ts";
 
 const REQUEST: CreationRequest = { caller: "alice", id: "7d2f", fingerprint: "of the content" };
 
@@ -161,7 +161,7 @@ export function creationRequestsContract(name: string, create: () => Promise<Use
 
     it("creates one user when the same request races itself", async () => {
       const repository = await create();
-      const calls = Array.from({ length: 100 }, () => repository.create([requested("ada@example.com")], SCOPE));
+      const calls = Array.from({ length: RACERS }, () => repository.create([requested("ada@example.com")], SCOPE));
       const users = (await Promise.all(calls)).flat();
       expect(await everybody(repository)).toEqual([users[0]]);
       for (const user of users) expect(user).toEqual(users[0]);
@@ -169,7 +169,7 @@ export function creationRequestsContract(name: string, create: () => Promise<Use
 
     it("lets one content win when the same request races itself with several", async () => {
       const repository = await create();
-      const calls = Array.from({ length: 50 }, (_, index) =>
+      const calls = Array.from({ length: RACERS }, (_, index) =>
         repository.create([requested(`user${index}@example.com`, { fingerprint: `of content ${index}` })], SCOPE),
       );
       const { results, errors } = await outcomesOf(calls);

@@ -4,6 +4,7 @@ import { BLANK_USER, draftUser, type User, type UserDraft, type UserFields } fro
 import type { ChangeRetention } from "../../../src/repository/change-log.ts";
 import type { Cancellable, WriteScope } from "../../../src/repository/scope.ts";
 import type { UserRepository } from "../../../src/repository/user-repository.ts";
+import { FULL } from "../../support/full.ts";
 
 /** A retention under which nothing is forgotten while a test runs. */
 export const RETENTION: ChangeRetention = { maxCount: 1_000_000, maxAgeMs: 3_600_000 };
@@ -15,6 +16,9 @@ export const SCOPE: WriteScope = { signal: new AbortController().signal, author:
 export function scopeOf({ signal }: Cancellable): WriteScope {
   return { ...SCOPE, signal };
 }
+
+/** How many calls race each other: in the short form, twice as many as a store has connections. */
+export const RACERS = FULL ? 200 : 20;
 
 /** Texts that a store could be tempted to change or to refuse. */
 export const ODD_TEXTS = ["  two  spaces  ", "O'Brien; --", "\\N", "e\u0301", "\u00e9", "😀", "\u202e"];
