@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { onTestFinished, vi } from "vitest";
 
 const TIMERS = {
@@ -33,7 +33,8 @@ export function stopTheClock(...kinds: (Timer | "performance")[]): () => number 
     const { clear, repeats } = TIMERS[timer];
     const [start, stop] = [globalThis[timer], globalThis[clear]];
     const startOwn = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
-      if (owner.getStore() !== test) return start(callback, ms, ...args);
+      // It is the test that lets time pass, and so calls what others have set.
+      if (owner.getStore() !== test) return start(AsyncResource.bind(callback), ms, ...args);
       const started = start(() => {
         if (!repeats) running.delete(started);
         callback(...args);
