@@ -338,8 +338,9 @@ class Run {
     else if (sent !== undefined && draw < 0.35) {
       const another = sent.caller === ADMIN ? SERVICE : ADMIN;
       [caller, user] = [another, { ...user, requestId: sent.user.requestId, role: UserRole.USER }];
-    } else if (this.#chance(0.25)) [caller, user] = [ADMIN, this.#spoilt(user)];
+    }
     this.#remember(caller, user);
+    if (draw >= 0.35 && this.#chance(0.25)) [caller, user] = [ADMIN, this.#spoilt(user)];
     return {
       kind: "createUser",
       caller,
@@ -362,6 +363,7 @@ class Run {
     }
     if (this.#chance(0.4)) users.push(this.#anyOf(repeatable(users)) ?? this.#newUser());
     let expectedCount = this.#chance(0.5) ? users.length : undefined;
+    for (const user of users) this.#remember(caller, user);
     // One fault at most: of several in one stream, it is not told which is noticed first.
     if (this.#chance(0.3)) {
       caller = ADMIN;
@@ -371,7 +373,6 @@ class Run {
       if (fault === "too many") users.push(...this.#several(MAX_USERS_PER_CALL, 8, () => this.#newUser()));
       expectedCount = fault === "count" ? users.length + this.#random.pick([-1, 1]) : undefined;
     }
-    for (const user of users) this.#remember(caller, user);
     return {
       kind: "createUsers",
       caller,
@@ -540,6 +541,7 @@ class Run {
     return id;
   }
 
+  /** Keeps what may be sent again. What is spoilt is not: it would be another fault where one is enough. */
   #remember(caller: Caller, user: NewUser): void {
     if (user.requestId !== "") keepLatest(this.#sent, { caller, user }, 10);
   }
