@@ -21,18 +21,21 @@ export function headerListSize(raw: readonly string[]): number {
   return size;
 }
 
-/** What stands in the place of a token that was too large: a bad one. */
-const TOKEN_TOO_LARGE = "too large";
+/** How long an `authorization` may be, in characters. A longer one is bad, whatever it says. */
+export const MAX_AUTHORIZATION_LENGTH = 8192;
+
+/** What stands in the place of one that was longer. */
+const BAD_AUTHORIZATION = "too large";
 
 /**
- * Shrinks a header list that is too large, before grpc-js copies it. Where the token alone is to blame, a bad one takes
- * its place, which is refused as all bad tokens are. Otherwise what is left is a request id by which the call is known
- * and refused: to reset the stream instead is not possible here, for grpc-js would answer on it, and throw.
+ * Shrinks a header list that is too large, before grpc-js copies it. Where that is due to a bad token, a short one
+ * takes its place, so that all bad tokens are answered alike. Otherwise what is left is a request id by which the call
+ * is known and refused: to reset the stream instead is not possible here, for grpc-js would answer on it, and throw.
  */
 export function shrinkHeaderList(headers: IncomingHttpHeaders, size: number, maxSize: number): void {
   const { authorization = "" } = headers;
-  if (size - authorization.length <= maxSize) {
-    headers.authorization = TOKEN_TOO_LARGE;
+  if (authorization.length > MAX_AUTHORIZATION_LENGTH && size - authorization.length <= maxSize) {
+    headers.authorization = BAD_AUTHORIZATION;
     return;
   }
   for (const name in headers) if (!KEPT.has(name)) delete headers[name];

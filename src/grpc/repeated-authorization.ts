@@ -21,6 +21,6 @@ function joinInRequest(_stream: unknown, headers: IncomingHttpHeaders, _flags: n
   // Hardly ever: no list is made for the others.
   if (raw.indexOf(AUTHORIZATION) === raw.lastIndexOf(AUTHORIZATION)) return;
   const values = raw.filter((_, index) => index % 2 === 1 && raw[index - 1] === AUTHORIZATION);
-  // Headers that were too large have been taken away.
-  if (values.length > 1 && headers.authorization !== undefined) headers.authorization = values.join(", ");
+  // If it is not the first, it was too large, and has been replaced or taken away.
+  if (values.length > 1 && headers.authorization === values[0]) headers.authorization = values.join(", ");
 }

@@ -1,6 +1,7 @@
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from "jose";
 import { isPrincipalRole, type Principal } from "../domain/principal.ts";
 import { UnauthenticatedError } from "../grpc/errors.ts";
+import { MAX_AUTHORIZATION_LENGTH } from "../grpc/header-list.ts";
 import type { Identity } from "./identity.ts";
 import { importSecret, type TokenKeys } from "./token-keys.ts";
 
@@ -34,8 +35,6 @@ interface Remembered extends Identity {
 const DEFAULT_CACHE_SIZE = 10_000;
 /** As the contract has it. */
 const MAX_ID_BYTES = 128;
-/** A longer authorization is refused unread. */
-const MAX_AUTHORIZATION_LENGTH = 8192;
 /** The authorization that carries a token (RFC 6750). */
 const BEARER = /^bearer ([\w.~+/=-]+)$/i;
 /** By how much the clocks of issuer and server may differ: `exp` and `nbf` are taken with this tolerance. */

@@ -30,4 +30,12 @@ describe("the headers of a call", () => {
       expect((await logs.waitForCalls(2))[1]).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
     },
   );
+
+  it("are not blamed on a token that could be good", async () => {
+    const { port } = await startTestServer();
+    const authorization = `Bearer ${"x".repeat(8000)}`;
+    const { stream, response } = openRequest(port, GET_USER, { authorization, "x-large": "x".repeat(9000) });
+    stream.end();
+    expect((await response).headers["grpc-status"]).toBe(String(status.RESOURCE_EXHAUSTED));
+  });
 });
