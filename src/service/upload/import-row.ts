@@ -20,32 +20,27 @@ import { isMetadataKey } from "./metadata-key.ts";
 
 const MAX_METADATA = 50;
 
-/** Makes of a row of a file what a repository imports for a caller. */
-export type ToImportRow = (row: FileRow, caller: Principal) => ImportRow;
-
-/** Keeps the rules that have been compiled, for all servers of a process. One fault of a row is told. */
+/** One fault of a row is told. The rules are compiled for the first row of the process. */
 const validator = createValidator({ failFast: true });
 
-/** Every row is held to the rules of the contract, which are compiled for the first one. */
-export function createToImportRow(): ToImportRow {
-  function check(request: CreateUserRequest): UserDraft {
-    const result = validator.validate(CreateUserRequestSchema, request);
-    if (result.kind === "error") throw result.error;
-    if (result.kind === "invalid") throw new InvalidInputError(result.violations.map(describeViolation));
-    return draftUser(fieldsOfNewUser(request));
-  }
+/** Makes of a row of a file what a repository imports for a caller. Every row is held to the rules of the contract. */
+export function toImportRow({ line, toRequest }: FileRow, caller: Principal): ImportRow {
+  const read = orFault(() => {
+    const request = toRequest();
+    return { request, draft: check(request) };
+  });
+  if ("reason" in read) return { failure: { line, ...read } };
+  const { request, draft } = read;
+  const { emailKey, usernameKey } = draft;
+  const become = (current: User | undefined) => orFault(() => userOf(request, draft, current, caller));
+  return { line, emailKey, usernameKey, become };
+}
 
-  return ({ line, toRequest }, caller) => {
-    const read = orFault(() => {
-      const request = toRequest();
-      return { request, draft: check(request) };
-    });
-    if ("reason" in read) return { failure: { line, ...read } };
-    const { request, draft } = read;
-    const { emailKey, usernameKey } = draft;
-    const become = (current: User | undefined) => orFault(() => userOf(request, draft, current, caller));
-    return { line, emailKey, usernameKey, become };
-  };
+function check(request: CreateUserRequest): UserDraft {
+  const result = validator.validate(CreateUserRequestSchema, request);
+  if (result.kind === "error") throw result.error;
+  if (result.kind === "invalid") throw new InvalidInputError(result.violations.map(describeViolation));
+  return draftUser(fieldsOfNewUser(request));
 }
 
 function userOf(request: CreateUserRequest, draft: UserDraft, current: User | undefined, caller: Principal): UserDraft {

@@ -13,7 +13,7 @@ import { callerOf } from "../permission.ts";
 import { writeScope } from "../write-scope.ts";
 import { csvRows } from "./csv.ts";
 import type { FileRow } from "./file-row.ts";
-import { createToImportRow } from "./import-row.ts";
+import { toImportRow } from "./import-row.ts";
 import { importRows } from "./import-rows.ts";
 import { ndjsonRows } from "./ndjson.ts";
 import { receiveFile, type SpoolOptions } from "./receive.ts";
@@ -35,7 +35,6 @@ export function createUploadUserData(
   parts: UploadUserDataParts,
 ): Pick<ServiceImpl<typeof UserService>, "uploadUserData"> {
   const { imports, identifyUpload, spooling, announce } = parts;
-  const toImportRow = createToImportRow();
 
   async function uploadUserData(
     requests: AsyncIterable<UploadUserDataRequest>,
