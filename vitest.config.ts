@@ -11,7 +11,8 @@ export default defineConfig({
     testTimeout: full ? 1_800_000 : 15_000,
     // More than there are processors in most machines: half of the time, tests wait for timers and for other processes.
     maxWorkers: full ? 1 : 4,
-    // Every test starts servers of its own, so that files need not be kept apart; loading the server for each takes longer.
+    // No file shares a server or a database with another, so that they need not be kept apart; to load the server for each
+    // takes longer. What a file leaves behind may outlive it, such as idle connections and their timers.
     isolate: false,
     // One PostgreSQL server for all files, in which tests make databases of their own; to start one takes half a second.
     globalSetup: ["test/support/compile-cache-setup.ts", "test/support/postgres-setup.ts"],

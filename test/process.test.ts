@@ -45,7 +45,8 @@ describe("the process", () => {
     expect(service.stdout.join()).not.toContain(token);
   });
 
-  it("takes flags before the environment, prints no banner where a key is configured, and stops on SIGTERM with streams and a health watcher open", async () => {
+  it("stops on SIGTERM with streams and a health watcher open", async () => {
+    // Flags count before the environment, and where a key is configured there is no banner.
     const service = startProcess({ PORT: "99999", JWT_SECRET, NODE_ENV: "production" }, ["--port", "0"]);
     const to = transport(await service.port, await tokenFor(ADMIN));
     const watch = createClient(Health, to).watch({})[Symbol.asyncIterator]();
@@ -76,9 +77,12 @@ describe("the process", () => {
     clearInterval(again);
   });
 
-  it("exits with 78 and lists every fault when the configuration is wrong, as `user-service serve` too", async () => {
+  it.each([
+    { how: "npm start", flags: [], script: undefined },
+    { how: "user-service serve", flags: ["serve"], script: COMMAND_LINE },
+  ])("exits with 78 and lists every fault when the configuration is wrong, by $how", async ({ flags, script }) => {
     const environment = { PORT: "0", LOG_LEVEL: "loud", JWT_SECRET: "too short" };
-    const service = startProcess(environment, ["serve", "--port", "99999"], COMMAND_LINE);
+    const service = startProcess(environment, [...flags, "--port", "99999"], script);
     expect(await service.exit).toBe(78);
     expect(service.stderr()).toBe(
       [

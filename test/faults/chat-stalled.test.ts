@@ -9,7 +9,7 @@ import { endOf, frame, rawCall } from "./raw-call.ts";
 
 const ROOM = "lobby";
 /** More than are kept in memory for all who read, and more bytes than windows and buffers hold. */
-const TEXTS = 1200;
+const TEXTS = 1400;
 const TEXT_BYTES = 1000;
 
 /** A flag, and the length of the message. */

@@ -64,7 +64,7 @@ describe("CreateUsers with request ids, on a server that is killed", () => {
 
     for (let kill = 0; kill < KILLS_BESIDE_ANOTHER; kill++) {
       // The first of them is the one that comes after those of the test above.
-      const [moment, comes] = MOMENTS[(kill + 2) % MOMENTS.length] ?? expect.fail("there is no moment");
+      const [moment, comes] = MOMENTS[(KILLS + kill) % MOMENTS.length] ?? expect.fail("there is no moment");
       const context = `SEED=${seed}, kill ${kill}: ${moment}`;
       const users = newUsers(kill);
       const service = await startService(database.url);

@@ -12,7 +12,7 @@ import { randomOp, randomText } from "../support/text-ops.ts";
 
 const SESSIONS = FULL ? 100_000 : 100;
 /** Sessions where few operations are kept, so many that some editor is surely away for longer. */
-const EXPIRING = FULL ? 10_000 : 60;
+const EXPIRING = FULL ? 10_000 : 80;
 /** So many at a time, so that they interleave, and share the turns of the event loop. */
 const AT_ONCE = 50;
 /** Within so many turns of the event loop, everything has come back. */

@@ -30,7 +30,7 @@ export async function createEmptyDatabase(server: string): Promise<TestDatabase>
   return copyOf("template0", server);
 }
 
-/** Connections that execute statements of tests, by the URL of their database: to connect takes longer than most of these. */
+/** Connections that execute statements of tests, by the URL of their database: to connect takes longer than most do. */
 const pools = new Map<string, Pool>();
 
 /** Connections are kept so long between two statements, in milliseconds. */
@@ -53,8 +53,8 @@ async function copyOf(template: string, server: string): Promise<TestDatabase> {
   const drop = async (): Promise<void> => {
     const pool = pools.get(url);
     pools.delete(url);
-    await pool?.end();
     await poolOf(server).query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await pool?.end();
   };
   return { url, drop };
 }

@@ -25,6 +25,17 @@ export async function failureOf(call: Promise<unknown>): Promise<Failure> {
   return toFailure(error);
 }
 
+/** The failures of calls, each with what is wrong with the call. One that succeeds says so in place of a code. */
+export function failuresOf(
+  calls: readonly (readonly [what: string, call: Promise<unknown>])[],
+): Promise<({ readonly what: string } & Partial<Failure>)[]> {
+  const failures = calls.map(async ([what, call]) => {
+    const failure = await failureOf(call).catch(({ message }: Error) => ({ code: message }));
+    return { what, ...failure };
+  });
+  return Promise.all(failures);
+}
+
 export function toFailure(error: ConnectError): Failure {
   const [info] = error.findDetails(ErrorInfoSchema);
   const [badRequest] = error.findDetails(BadRequestSchema);

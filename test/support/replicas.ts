@@ -1,6 +1,6 @@
-import { afterAll, expect, onTestFinished, vi } from "vitest";
+import { afterAll, expect, onTestFinished } from "vitest";
 import { createDatabase, query, type TestDatabase } from "./database.ts";
-import { closeTestServer, openTestServer, type TestServer, untilServing } from "./server.ts";
+import { callsEnded, closeTestServer, openTestServer, type TestServer, untilServing } from "./server.ts";
 import { EMPTY } from "./store.ts";
 
 /** Servers on one database, which nobody else uses. */
@@ -15,9 +15,9 @@ interface Lent extends Replicas {
 }
 
 /**
- * Returns what gives a test replicas of an empty service: those that an earlier test had, or new ones, which take twenty
- * times as long. A test stops none of them, and ends its calls. To be called where tests are collected; after the last
- * of them, all replicas are stopped.
+ * Returns what gives a test replicas of an empty service: those that an earlier test had, or new ones, which take
+ * twenty times as long. A test stops none of them, and ends its calls. To be called where tests are collected; after the
+ * last of them, all replicas are stopped.
  */
 export function emptyReplicas(count: number): () => Promise<Replicas> {
   const opened: Lent[] = [];
@@ -29,10 +29,7 @@ export function emptyReplicas(count: number): () => Promise<Replicas> {
     onTestFinished(async ({ task }) => {
       // Nobody knows what it has left.
       if (task.result?.state === "fail") return;
-      await vi.waitUntil(() => lent.servers.every(({ server }) => server.openCalls === 0), {
-        timeout: 5000,
-        interval: 2,
-      });
+      await Promise.all(lent.servers.map(callsEnded));
       await query(lent.url, EMPTY);
       idle.push(lent);
     });
@@ -49,7 +46,10 @@ async function open(count: number): Promise<Lent> {
 }
 
 async function close({ servers, database }: Lent): Promise<void> {
-  // All at once: each of them waits for its clients.
-  await Promise.all(servers.map(closeTestServer));
-  await database.drop();
+  try {
+    // All at once: each of them waits for its clients.
+    await Promise.all(servers.map(closeTestServer));
+  } finally {
+    await database.drop();
+  }
 }

@@ -2,7 +2,7 @@ import { type Client, createClient, type Interceptor, type Transport } from "@co
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { status } from "@grpc/grpc-js";
 import pino from "pino";
-import { afterAll, beforeAll, expect, onTestFinished } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, vi } from "vitest";
 import type { Application, ServedService } from "../../src/application.ts";
 import { type Config, parseConfig } from "../../src/config.ts";
 import type { Principal } from "../../src/domain/principal.ts";
@@ -68,6 +68,11 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const logger = pino({ base: null, formatters: { level: (level) => ({ level }) } }, logs);
   const server = await startServer(config, logger, services && applicationOf(services));
   return { port: server.port, address: `127.0.0.1:${server.port}`, config, server, logs };
+}
+
+/** Waits until a server has no call open. Fails if that takes longer than five seconds. */
+export async function callsEnded({ server }: TestServer): Promise<void> {
+  await vi.waitUntil(() => server.openCalls === 0, { timeout: 5000, interval: 2 });
 }
 
 /** Stops a server, and fails if a call is still open then. */

@@ -13,8 +13,8 @@ const owner = new AsyncLocalStorage<symbol>();
 
 /**
  * Lets timers of these kinds, and performance.now if it is named, go on in this test only when it says so, with vi.
- * Returns what tells how many of them run that the test has set, or what it has called. vi.getTimerCount() holds those too
- * that leftovers of earlier tests set, such as pools of connections: all test files share a process.
+ * Returns what tells how many of them run that the test, or what it calls, has set. vi.getTimerCount() holds those too
+ * that leftovers of earlier files set, such as pools of connections: test files share a process.
  */
 export function stopTheClock(...kinds: (Timer | "performance")[]): () => number {
   const timers = kinds.filter((kind) => kind !== "performance");
@@ -23,6 +23,7 @@ export function stopTheClock(...kinds: (Timer | "performance")[]): () => number 
     timers.flatMap((timer) => [timer, TIMERS[timer].clear]).map((name) => [name, globalThis[name]]),
   );
   onTestFinished(() => {
+    // Only what it has put in place itself, vi takes away.
     Object.assign(globalThis, fakes);
     vi.useRealTimers();
   });

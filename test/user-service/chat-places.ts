@@ -33,7 +33,8 @@ export const PLACES: readonly {
       const empty = emptyReplicas(2);
       return async () => {
         const { servers, url } = await empty();
-        onTestFinished(() => expect.poll(() => presencesIn(url), { message: "presences left behind" }).toBe(0));
+        const presences = () => expect.poll(() => presencesIn(url), { message: "presences left", timeout: 5000 });
+        onTestFinished(() => presences().toBe(0));
         return placeOf(servers, url);
       };
     },

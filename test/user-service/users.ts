@@ -8,6 +8,7 @@ import type {
   UserService,
 } from "../../src/gen/user/v1/user_service_pb.ts";
 import {
+  callsEnded,
   closeTestServer,
   collect,
   newUsers,
@@ -50,20 +51,24 @@ const FEW_USERS = 8;
  */
 export function emptyServices(): () => Promise<UserClient> {
   const opened: TestServer[] = [];
-  const idle: UserClient[] = [];
+  const idle: TestServer[] = [];
   afterAll(() => Promise.all(opened.map(closeTestServer)));
   return async () => {
-    const client = idle.pop() ?? (await open());
-    onTestFinished(async () => {
-      if (await empty(client)) idle.push(client);
+    const server = idle.pop() ?? (await open());
+    const client = userClient(server);
+    onTestFinished(async ({ task }) => {
+      // Nobody knows what it has left.
+      if (task.result?.state === "fail") return;
+      await callsEnded(server);
+      if (await empty(client)) idle.push(server);
     });
     return client;
   };
 
-  async function open(): Promise<UserClient> {
+  async function open(): Promise<TestServer> {
     const server = await openTestServer();
     opened.push(server);
-    return userClient(server);
+    return server;
   }
 }
 

@@ -197,7 +197,7 @@ describe.each(DEPLOYMENTS)("WatchUsers, $where", ({ lend }) => {
     const events = await watch.take(71);
     const early = userIds[2] ?? "";
     await updateUser(users, { id: early, name: "changed" }, "name");
-    for (const index of [0, 30, 31, 32, 68, 69]) {
+    for (const index of [0, 5, 6, 12, 13, 68, 69]) {
       const { resumeToken } = events[index] ?? expect.fail();
       const next = new Watch(userClient(writing), { resumeToken });
       const rest = userIds.slice(index + 1).map((id) => [SNAPSHOT, id]);

@@ -105,8 +105,8 @@ async function emptyPair(): Promise<Pair<TestServer>> {
 }
 
 function startServers(url: string): Promise<Pair<TestServer>> {
-  const options = { environment: { DATABASE_URL: url } };
-  return Promise.all([servingTestServer(options), servingTestServer(options)]);
+  const start = () => servingTestServer({ environment: { DATABASE_URL: url } });
+  return Promise.all([start(), start()]);
 }
 
 /** Clients of replicas, as an admin. */
