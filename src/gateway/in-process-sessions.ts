@@ -6,6 +6,7 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import type { Duplex } from "node:stream";
+import { received } from "./received.ts";
 
 /** Nothing resolves it: no connection leaves the process. */
 const AUTHORITY = "http://in-process";
@@ -50,6 +51,8 @@ export class InProcessSessions {
   ): Promise<ClientHttp2Stream> {
     const [session, load] = this.#withRoom();
     const stream = session.request({ ...headers, ":method": method, ":path": path }, options);
+    // Within a process, an answer may be complete before anybody can have asked for it.
+    Object.defineProperty(stream, Symbol.asyncIterator, { value: () => received(stream) });
     load.streams++;
     // Who was answered before the request was sent, refused most often, would keep what is left of it for ever:
     // connect-node leaves such a stream half-open. Small requests are sent by the next turn.
