@@ -25,9 +25,9 @@ const SECONDS = sized(0.3, 10);
 const PATIENCE_MS = 5000;
 /**
  * A window counts the bytes of DATA, not what a frame takes in memory: 64 Ki frames of a byte fit into it before they are read, and take
- * some 13 MiB on each connection.
+ * some 13 MiB on each connection. Who is cut off comes again before that has been let go.
  */
-const TINY_DATA_MIB = sized(128, 320);
+const TINY_DATA_MIB = sized(128, 512);
 /** A type that HTTP/2 does not know: receivers ignore such frames (RFC 9113, 4.1). */
 const UNKNOWN_TYPE = 0x42;
 const NOTHING = Buffer.alloc(0);
