@@ -7,9 +7,7 @@ const ROOM = "lobby";
 /** More than are delivered at once. */
 const MANY = FULL ? 1000 : 200;
 
-describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ lend }) => {
-  const open = lend();
-
+describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ open }) => {
   it("delivers the texts that are under way, and ends with OK", async () => {
     const place = await open();
     const [ada, bob] = [place.enter("ada"), place.enter("bob", 1)];
@@ -82,9 +80,7 @@ describe.each(PLACES)("Chat, after the half-close, in rooms $where", ({ lend }) 
   });
 });
 
-describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open: openNew, lend }) => {
-  const open = lend();
-
+describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open }) => {
   it.each([
     ["the client half-closes", "finish", undefined],
     ["the client cancels", "cut", "Canceled"],
@@ -108,7 +104,7 @@ describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open: ope
   });
 
   it("writes nothing of what was said, where, and by whom into the log", async () => {
-    const place = await openNew();
+    const place = await open();
     const [ada, bob] = [place.enter("secret ada"), place.enter("secret bob", 1)];
     for (const member of [ada, bob]) await member.join("secret room");
     ada.post("secret room", "secret text", "secret id");
@@ -125,7 +121,7 @@ describe.each(PLACES)("Chat, however a call ends, in rooms $where", ({ open: ope
   });
 
   it("fails with UNAVAILABLE when the server stops, and whoever joins again elsewhere misses nothing", async () => {
-    const place = await openNew();
+    const place = await open();
     const [ada, bob] = [place.enter("ada"), place.enter("bob", 1)];
     for (const member of [ada, bob]) await member.join(ROOM);
     ada.post(ROOM, "one", "1");

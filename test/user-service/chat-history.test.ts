@@ -15,13 +15,11 @@ async function forget({ databaseUrl }: Place, rest: number): Promise<void> {
   while ((await query(databaseUrl, "SELECT FROM chat_texts")).length > rest);
 }
 
-describe.each(PLACES)("Chat, in rooms $where", ({ open: openNew, lend }) => {
-  const open = lend();
-
+describe.each(PLACES)("Chat, in rooms $where", ({ open }) => {
   it("tells of a gap instead of the texts that are no longer kept", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     onTestFinished(() => void vi.useRealTimers());
-    const place = await openNew({ CHAT_HISTORY_MAX_COUNT: `${KEPT}` });
+    const place = await open({ CHAT_HISTORY_MAX_COUNT: `${KEPT}` });
     const ada = place.enter("ada");
     await ada.join(ROOM);
     for (let index = 1; index <= 20; index++) ada.post(ROOM, `text ${index}`);

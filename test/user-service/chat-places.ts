@@ -1,7 +1,6 @@
 import { expect, onTestFinished } from "vitest";
 import type { PrincipalRole } from "../../src/domain/principal.ts";
 import { freshDatabase, query } from "../support/database.ts";
-import { emptyReplicas } from "../support/replicas.ts";
 import { servingTestServer, startTestServer, type TestServer, userClient } from "../support/server.ts";
 import { Member } from "./chat-member.ts";
 
@@ -19,26 +18,10 @@ export const PLACES: readonly {
   where: string;
   /** Opens a place for one test. */
   open: (environment?: Record<string, string>) => Promise<Place>;
-  /**
-   * Returns what opens a place for one test after the other, none of which stops a server. To be called where tests are
-   * collected.
-   */
-  lend: () => () => Promise<Place>;
 }[] = [
-  { where: "in memory", open: openInMemory, lend: () => openInMemory },
-  {
-    where: "of two replicas on PostgreSQL",
-    open: openReplicas,
-    lend() {
-      const empty = emptyReplicas(2);
-      return async () => {
-        const { servers, url } = await empty();
-        const presences = () => expect.poll(() => presencesIn(url), { message: "presences left", timeout: 5000 });
-        onTestFinished(() => presences().toBe(0));
-        return placeOf(servers, url);
-      };
-    },
-  },
+  { where: "in memory", open: openInMemory },
+  // A replica may hear late who came and went, so that nobody else gets it.
+  { where: "of two replicas on PostgreSQL", open: openReplicas },
 ];
 
 async function openInMemory(environment: Record<string, string> = {}): Promise<Place> {

@@ -4,9 +4,7 @@ import { PLACES } from "./chat-places.ts";
 
 const ROOM = "lobby";
 
-describe.each(PLACES)("Chat tells who is there, in rooms $where", ({ lend }) => {
-  const open = lend();
-
+describe.each(PLACES)("Chat tells who is there, in rooms $where", ({ open }) => {
   it("once for each person, who may be there several times, and however they go", async () => {
     const place = await open();
     const ada = place.enter("ada");

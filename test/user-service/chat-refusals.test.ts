@@ -18,9 +18,7 @@ import { createUser, updateUser } from "./users.ts";
 
 const ROOM = "lobby";
 
-describe.each(PLACES)("Chat, in rooms $where", ({ lend }) => {
-  const open = lend();
-
+describe.each(PLACES)("Chat, in rooms $where", ({ open }) => {
   it("fails with FAILED_PRECONDITION for a room that the client is in", async () => {
     const ada = (await open()).enter("ada");
     await ada.join(ROOM);

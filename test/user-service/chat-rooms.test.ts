@@ -5,9 +5,7 @@ import { PLACES } from "./chat-places.ts";
 
 const ROOM = "lobby";
 
-describe.each(PLACES)("Chat, in rooms $where", ({ lend }) => {
-  const open = lend();
-
+describe.each(PLACES)("Chat, in rooms $where", ({ open }) => {
   it("delivers each text once to every member, the author too, with the same sequence and time", async () => {
     const place = await open();
     const members = [place.enter("ada"), place.enter("bob", 1), place.enter("eve", 1)];
